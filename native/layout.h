@@ -57,7 +57,7 @@ constexpr int32_t kTrainBytes = 65536 + 128, kTrainHeadroom = 64;
 constexpr int32_t kRowBytes = 65535, kRowHeadroom = 64;
 
 enum State { kStateNowMs = 0, kStateErrno = 1, kStateDrained = 2, kStateTrains = 3,
-             kStateSendBytes = 4, kStateWords = 16 };
+             kStateSendBytes = 4, kStateCoalesce = 5, kStateWords = 16 };
 
 constexpr int32_t kPollWake = 0x10000;
 
@@ -65,11 +65,12 @@ constexpr int32_t kGsoNone = 0, kGsoTcp4 = 1, kGsoTcp6 = 4, kGsoUdp = 5;
 
 // Drop reasons that the addon sets, and counter columns that it adds to (counters.ts).
 enum Drop : int32_t {
-  kDropNone = 0, kDropMalformedFrame = 1, kDropMalformedPacket = 2, kDropKeyExhausted = 10,
+  kDropNone = 0, kDropMalformedFrame = 1, kDropMalformedPacket = 2, kDropTooBig = 6,
+  kDropKeyExhausted = 10,
   kDropMalformedDatagram = 13, kDropUnknownIndex = 14, kDropKeyExpired = 15,
   kDropAuthenticationFailed = 16, kDropReplayed = 17, kDropCounterExhausted = 18,
   kDropMalformedInner = 19, kDropTruncatedDatagram = 22, kDropVxlanHeader = 35,
-  kDropVxlanWrongMac = 37, kDropTunWriteFailed = 40
+  kDropVxlanWrongMac = 37, kDropTunWriteFailed = 40, kDropNoSlot = 44
 };
 constexpr uint32_t kCounterWords = 64;
 enum Counter : uint32_t {

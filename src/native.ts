@@ -42,6 +42,8 @@ export interface OpenTunOptions {
   readonly name: string
   readonly multiQueue: boolean
   readonly persistent: boolean
+  /** MTU of a device that is made by this call; absent: the kernel's default. */
+  readonly mtuBytes?: number
   /** Adopt this open descriptor of a TUN device instead of opening one (WG_TUN_FD). */
   readonly fd?: number
 }
@@ -57,6 +59,8 @@ export interface UdpOptions {
   readonly port: number
   readonly fwmark: number
   readonly gro: boolean
+  /** Drops whatever arrives, by a socket filter: for sockets that only add source ports. */
+  readonly sendOnly?: boolean
 }
 
 export interface UdpOpened {
@@ -67,6 +71,15 @@ export interface UdpOpened {
   /** Whether the kernel took UDP_GRO and knows UDP_SEGMENT. */
   readonly gro: boolean
   readonly segmentation: boolean
+}
+
+/** What the self-tests found; a reason stands for each mode that did not work. */
+export interface OffloadProbe {
+  readonly tunTso: boolean
+  readonly tunUso: boolean
+  readonly udpSegmentation: boolean
+  readonly udpGro: boolean
+  readonly reasons: Readonly<Record<string, string>>
 }
 
 export interface Description {
@@ -120,8 +133,10 @@ export interface BreathFunctions {
    * is 0, in order, appending to the trains of `sendSlab` from state[STATE.TRAINS] and
    * state[STATE.SEND_BYTES] on. A row of LENGTH 0 is a keepalive. Rows with the same REMOTE, FD and
    * TOS whose datagrams have the train's size share a train; a shorter datagram ends it.
-   * Sets DROP = keyExhausted when the slot's counter has reached its limit. Counts TX_* of the
-   * cable. Returns the first row that was not consumed (there was no room), endRow if all were.
+   * Sets DROP = keyExhausted when the slot's counter has reached its limit, malformedFrame where the
+   * virtio words do not fit the packet, tooBig where the whole send slab is too small, and counts
+   * these drops. Counts TX_* of the cable. Returns the first row that was not consumed (there was
+   * no room), endRow if all were.
    */
   seal(context: Context, firstRow: number, endRow: number): number
   /**
@@ -131,7 +146,9 @@ export interface BreathFunctions {
    * (KIND.keepalive), and what is no data message (KIND.message, with OFFSET, LENGTH, TRAIN), which is
    * TypeScript's to judge. A train whose SLOT word is not -1 is VXLAN of that slot. Drops are counted
    * under their cable. An authenticated packet with a bad inner header yields a row with
-   * DROP = malformedInner. Returns the number of rows.
+   * DROP = malformedInner, which the caller counts. Coalesces what state[STATE.COALESCE] allows.
+   * RX_* count data and keepalives; messages are counted by who judges them. Returns the number of
+   * rows.
    */
   open(context: Context, firstTrain: number, endTrain: number, nowMs: number): number
   /**
@@ -161,7 +178,13 @@ export interface SetupFunctions {
   setFwmark(fd: number, mark: number): number
   createWake(): number
   wake(fd: number): void
-  closeFd(fd: number): void
+  /**
+   * Tries each offload in a network namespace of its own, made and left by this call: superpackets
+   * written to and read from a TUN device, a UDP_SEGMENT train received by UDP_GRO over loopback,
+   * byte for byte. Without the right to make a namespace (CAP_SYS_ADMIN) the modes count as working
+   * if the kernel knows their options, and `reasons` says "not tested".
+   */
+  probeOffloads(): OffloadProbe
   describe(): Description
   /**
    * PR_SET_DUMPABLE 0, RLIMIT_CORE 0; drops every capability but those named by number.

@@ -1,9 +1,24 @@
 // The main-thread handle of the data path: opens the devices, starts the two workers, posts tables
 // and reads status. No packet passes through this thread.
 
-import type { Remote } from '../net/address.ts'
-import type { DatapathStatus, ForeignDatagram } from '../tables/status.ts'
-import type { Tables } from '../tables/tables.ts'
+import { once } from 'node:events'
+import { closeSync } from 'node:fs'
+import { Worker } from 'node:worker_threads'
+import { readRemote, writeRemote } from '../cable/remotes.ts'
+import { loadNative, type Native, type TunOpened, type TunState } from '../native.ts'
+import { equalBytes, type Remote } from '../net/address.ts'
+import { GatewayError } from '../net/errors.ts'
+import { buildTrie, type PrefixTable } from '../routing/prefix-trie.ts'
+import { createSharedMemory } from '../tables/memory.ts'
+import { REMOTE, type SharedMemory } from '../tables/shared.ts'
+import type { DatapathStatus, ForeignDatagram, OffloadStatus } from '../tables/status.ts'
+import { emptyTables, type Tables } from '../tables/tables.ts'
+import { chooseOffloads, setTunOffloads } from '../tun/offloads.ts'
+import { closeSockets, openSockets, type SocketPair, socketFds } from '../udp/sockets.ts'
+import type { CableChange, Mail, Report, Role, WorkerStart } from './mail.ts'
+import type { SendSockets } from './outbound.ts'
+import { type CableIndices, planMtu, planSnapshot } from './snapshot.ts'
+import { readCableStatus, readCounters } from './status.ts'
 
 export interface DatapathOptions {
   readonly interfaceName: string
@@ -29,11 +44,344 @@ export interface Datapath {
    */
   apply(tables: Tables): Promise<void>
   status(): DatapathStatus
-  /** Sends a datagram from the cable port. Returns false when the queue is full. */
+  /** Sends a datagram from the cable port. Returns false when there is no socket for it. */
   sendForeign(to: Remote, bytes: Uint8Array): boolean
   /** Stops the workers, wipes keys, closes the devices. */
   stop(): Promise<void>
 }
 
+const defaultMtuBytes = 1420
+const linkCheckMs = 1000
+const segmentsMax = 128
+const entropySockets = 8
+
 /** Opens the devices and starts the workers. Throws GatewayError. */
-export declare function startDatapath(options: DatapathOptions): Promise<Datapath>
+export async function startDatapath(options: DatapathOptions): Promise<Datapath> {
+  const native = loadNative()
+  const tun = openTun(native, options)
+  try {
+    const offloads = setTunOffloads(native, tun.fd, chooseOffloads(native, process.env))
+    const path = new RunningDatapath(native, options, tun, offloads)
+    await path.start()
+    return path
+  } catch (error) {
+    closeSync(tun.fd)
+    throw error
+  }
+}
+
+function openTun(native: Native, options: DatapathOptions): TunOpened {
+  try {
+    return native.openTun({
+      name: options.interfaceName,
+      multiQueue: false,
+      persistent: options.persistent,
+      mtuBytes: options.mtuBytes ?? defaultMtuBytes,
+      ...(options.tunFd === undefined ? {} : { fd: options.tunFd }),
+    })
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'EIO'
+    const hint = tunHints[code]
+    const text = cause instanceof Error ? cause.message : String(cause)
+    throw new GatewayError(code, text, { cause, ...(hint === undefined ? {} : { hint }) })
+  }
+}
+
+const tunHints: Readonly<Record<string, string>> = {
+  EPERM: 'run as root or with CAP_NET_ADMIN',
+  EACCES: 'run as root, or give this user access to /dev/net/tun',
+  ENOENT: 'mkdir -p /dev/net && mknod /dev/net/tun c 10 200',
+  ENODEV: 'modprobe tun',
+  ENXIO: 'modprobe tun',
+  EBUSY: 'choose another name, or delete the device: ip link delete NAME',
+  EINVAL: 'choose a name of at most 15 characters without / and blanks',
+}
+
+interface WorkerHandle {
+  readonly thread: Worker
+  readonly wakeFd: number
+}
+
+class RunningDatapath implements Datapath {
+  readonly #native: Native
+  readonly #options: DatapathOptions
+  readonly #tun: TunOpened
+  readonly #offloads: OffloadStatus
+  readonly #memory: SharedMemory = createSharedMemory()
+  readonly #startedAtMs = Date.now()
+  readonly #workers = new Map<Role, WorkerHandle>()
+  readonly #waiting = new Map<string, (report: Report & { kind: 'applied' }) => void>()
+  #tables: Tables = emptyTables
+  #indices: CableIndices = new Map()
+  #routes: PrefixTable = buildTrie([])
+  #sockets: SocketPair | undefined
+  #link: TunState
+  /** It was up, and so a device that is down now went down. */
+  #wasUp = false
+  #serial = 0
+  #queue: Promise<unknown> = Promise.resolve()
+  #timer: NodeJS.Timeout | undefined
+  #hasEnded = false
+
+  constructor(native: Native, options: DatapathOptions, tun: TunOpened, offloads: OffloadStatus) {
+    this.#native = native
+    this.#options = options
+    this.#tun = tun
+    this.#offloads = offloads
+    this.#link = native.tunState(tun.fd)
+    this.#wasUp = this.#link.up
+  }
+
+  get interfaceName(): string {
+    return this.#link.name
+  }
+
+  get tables(): Tables {
+    return this.#tables
+  }
+
+  async start(): Promise<void> {
+    const outboundWake = this.#native.createWake()
+    const inboundWake = this.#native.createWake()
+    await Promise.all([
+      this.#startWorker('outbound', outboundWake, inboundWake),
+      this.#startWorker('inbound', inboundWake, outboundWake),
+    ])
+    this.#timer = setInterval(() => this.#checkLink(), linkCheckMs).unref()
+  }
+
+  apply(tables: Tables): Promise<void> {
+    return this.#inTurn(() => this.#apply(tables))
+  }
+
+  status(): DatapathStatus {
+    const sockets = this.#sockets
+    const some = sockets?.ipv4 ?? sockets?.ipv6
+    return {
+      interfaceName: this.#link.name,
+      up: this.#link.up,
+      mtuBytes: this.#link.mtuBytes,
+      generation: this.#tables.generation,
+      listenPort: sockets?.port ?? this.#tables.device.listenPort,
+      fwmark: this.#tables.device.fwmark,
+      pid: process.pid,
+      startedAtMs: this.#startedAtMs,
+      offloads: this.#offloads,
+      receiveBufferBytes: some?.receiveBufferBytes ?? 0,
+      sendBufferBytes: some?.sendBufferBytes ?? 0,
+      cables: this.#tables.cables.map(table =>
+        readCableStatus(this.#memory, this.#indices.get(table.name) ?? -1, table),
+      ),
+      ...readCounters(this.#memory),
+    }
+  }
+
+  sendForeign(to: Remote, bytes: Uint8Array): boolean {
+    const socket = to.address.family === 4 ? this.#sockets?.ipv4 : this.#sockets?.ipv6
+    if (!socket || this.#hasEnded) return false
+    const remote = writeRemote(new Uint8Array(REMOTE.BYTES), to)
+    this.#post('inbound', { kind: 'foreign', remote, bytes })
+    return true
+  }
+
+  async stop(): Promise<void> {
+    this.#hasEnded = true
+    clearInterval(this.#timer)
+    await this.#queue.catch(() => undefined)
+    const exits = [...this.#workers.values()].map(({ thread }) =>
+      thread.threadId === -1 ? undefined : once(thread, 'exit'),
+    )
+    for (const role of this.#workers.keys()) this.#post(role, { kind: 'stop' })
+    await Promise.all(exits)
+    this.#memory.slots.fill(0)
+    closeSockets(this.#sockets)
+    this.#sockets = undefined
+    closeSync(this.#tun.fd)
+  }
+
+  /** One after the other: a snapshot is applied whole before the next one is looked at. */
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#queue.then(work)
+    this.#queue = result.catch(() => undefined)
+    return result
+  }
+
+  async #apply(tables: Tables): Promise<void> {
+    const mtu = this.#link.mtuBytes
+    const plan = planSnapshot(this.#tables, this.#indices, mtu, tables, mtu)
+    const sockets = this.#socketsFor(tables)
+    const isNewKey = !equalKeys(this.#tables.device.privateKey, tables.device.privateKey)
+    const old = this.#sockets
+    const before = { tables: this.#tables, indices: this.#indices, routes: this.#routes }
+    this.#sockets = sockets
+    this.#routes = plan.routes ?? this.#routes
+    const key = isNewKey ? { bytes: tables.device.privateKey } : undefined
+    const full = await this.#postTables(tables, plan.changes, key)
+    this.#tables = tables
+    this.#indices = plan.indices
+    if (old !== sockets) closeSockets(old)
+    if (full !== undefined) {
+      // Undo: the snapshot before is planned against the one that did not fit.
+      const undo = planSnapshot(tables, plan.indices, mtu, before.tables, mtu)
+      this.#routes = before.routes
+      const oldKey = isNewKey ? { bytes: before.tables.device.privateKey } : undefined
+      await this.#postTables(before.tables, undo.changes, oldKey)
+      this.#tables = before.tables
+      this.#indices = undo.indices
+      throw new GatewayError('ENOSPC', `cable ${full}: the tables of the data path are full`)
+    }
+  }
+
+  /** The sockets for a snapshot: those that are open, or new ones. Throws when they cannot be had. */
+  #socketsFor(tables: Tables): SocketPair {
+    const { device, cables } = tables
+    const before = this.#tables.device
+    const wantsEntropy = cables.some(cable => cable.driver === 'vxlan')
+    const open = this.#sockets
+    const isFine =
+      open !== undefined &&
+      device.listenPort === before.listenPort &&
+      (!wantsEntropy || open.entropy4.length + open.entropy6.length > 0)
+    if (isFine) {
+      if (device.fwmark !== before.fwmark) {
+        for (const fd of socketFds(open)) this.#native.setFwmark(fd, device.fwmark)
+      }
+      return open
+    }
+    // The port that is in use already belongs to us: it must be free before it can be taken again.
+    const isSamePort = open !== undefined && device.listenPort === before.listenPort
+    if (isSamePort) closeSockets(open)
+    return openSockets(this.#native, {
+      port: isSamePort ? open.port : device.listenPort,
+      fwmark: device.fwmark,
+      gro: this.#offloads.udpGro,
+      entropySockets: wantsEntropy ? entropySockets : 0,
+    })
+  }
+
+  /** Posts to inbound first, which publishes, then to outbound. Returns the name of what is full. */
+  async #postTables(
+    tables: Tables,
+    changes: readonly CableChange[],
+    privateKey: { bytes: Uint8Array | undefined } | undefined,
+  ): Promise<string | undefined> {
+    const mail = {
+      kind: 'apply',
+      routes: this.#routes,
+      sockets: sendSockets(this.#sockets),
+      vxlan: tables.device.vxlan,
+      changes,
+    } as const
+    const reply = await this.#ask('inbound', serial => ({ ...mail, serial, privateKey }))
+    await this.#ask('outbound', serial => ({ ...mail, serial, privateKey: undefined }))
+    return reply.full
+  }
+
+  #ask(role: Role, make: (serial: number) => Mail): Promise<Report & { kind: 'applied' }> {
+    const serial = ++this.#serial
+    return new Promise((resolve, reject) => {
+      if (this.#hasEnded) {
+        reject(new GatewayError('ESHUTDOWN', 'the data path has ended'))
+        return
+      }
+      this.#waiting.set(`${role} ${serial}`, resolve)
+      this.#post(role, make(serial))
+    })
+  }
+
+  #post(role: Role, mail: Mail): void {
+    const handle = this.#workers.get(role)
+    if (!handle) return
+    handle.thread.postMessage(mail)
+    this.#native.wake(handle.wakeFd)
+  }
+
+  async #startWorker(role: Role, wakeFd: number, otherWakeFd: number): Promise<void> {
+    const start: WorkerStart = {
+      role,
+      memory: this.#memory,
+      tunFd: this.#tun.fd,
+      ownWakeFd: wakeFd,
+      otherWakeFd,
+      segmentsMax: this.#offloads.udpSegmentation ? segmentsMax : 1,
+      coalesce: (this.#offloads.tunTso ? 1 : 0) | (this.#offloads.tunUso ? 2 : 0),
+    }
+    const thread = new Worker(new URL('./worker.ts', import.meta.url), {
+      workerData: start,
+      name: `hawser-${role}`,
+    })
+    this.#workers.set(role, { thread, wakeFd })
+    await new Promise<void>((resolve, reject) => {
+      thread.on('message', (report: Report) => {
+        if (report.kind === 'ready') resolve()
+        else this.#take(role, report)
+      })
+      thread.on('error', error => {
+        reject(error)
+        this.#end(`the ${role} worker died: ${error.stack ?? error.message}`, true)
+      })
+      thread.on('exit', () => this.#end(`the ${role} worker ended`, true))
+    })
+  }
+
+  #take(role: Role, report: Report): void {
+    if (report.kind === 'applied') {
+      const key = `${role} ${report.serial}`
+      this.#waiting.get(key)?.(report)
+      this.#waiting.delete(key)
+    } else if (report.kind === 'foreign') {
+      const { bytes, remote } = report
+      this.#options.onForeign?.({ from: readRemote(remote), receivedAtMs: Date.now(), bytes })
+    } else if (report.kind === 'ended') this.#end(report.reason, report.failed)
+  }
+
+  #end(reason: string, failed: boolean): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    this.#options.onEnd(reason, failed)
+  }
+
+  /** Once a second: MTU, up or down, deleted. A device that was moved sends no events to us. */
+  #checkLink(): void {
+    const before = this.#link
+    try {
+      this.#link = this.#native.tunState(this.#tun.fd)
+    } catch {
+      this.#end('the device was deleted', false)
+      return
+    }
+    const { up, mtuBytes } = this.#link
+    const isDown = this.#wasUp && !up && before.up
+    const isUp = up && !before.up
+    this.#wasUp ||= up
+    if (mtuBytes !== before.mtuBytes || isDown || isUp) {
+      this.#inTurn(() => this.#followLink(mtuBytes !== before.mtuBytes, isDown, isUp)).catch(
+        error => this.#options.log(`link change: ${error}`),
+      )
+    }
+  }
+
+  async #followLink(isNewMtu: boolean, isDown: boolean, isUp: boolean): Promise<void> {
+    if (isNewMtu) {
+      const changes = planMtu(this.#tables, this.#indices, this.#link.mtuBytes)
+      await this.#postTables(this.#tables, changes, undefined)
+    }
+    if (isDown || isUp) {
+      await this.#ask('inbound', serial => ({ kind: 'link', serial, up: isUp }))
+      this.#options.log(`${this.#link.name} is ${isUp ? 'up' : 'down'}`)
+    }
+  }
+}
+
+function sendSockets(pair: SocketPair | undefined): SendSockets {
+  return {
+    ipv4: pair?.ipv4?.fd ?? -1,
+    ipv6: pair?.ipv6?.fd ?? -1,
+    entropy4: pair?.entropy4.map(socket => socket.fd) ?? [],
+    entropy6: pair?.entropy6.map(socket => socket.fd) ?? [],
+  }
+}
+
+function equalKeys(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : equalBytes(a, b)
+}

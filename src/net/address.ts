@@ -32,7 +32,8 @@ function bad(what: string, text: string): GatewayError {
   return new GatewayError('EINVAL', `${JSON.stringify(text)} is not ${what}`)
 }
 
-const v4Strict = /^\d{1,3}(\.\d{1,3}){3}$/
+// No leading zeros: some parsers take 010 for ten and others for eight.
+const v4Strict = /^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/
 
 /** Parses `192.0.2.1` or `2001:db8::1`. Throws EINVAL. */
 export function parseAddress(text: string): Address {

@@ -49,6 +49,9 @@ export const ROW = {
   KIND: 15,
 } as const
 
+/** DROP of a row that is dealt with and goes no further, without being a drop. */
+export const consumed = -1
+
 /** What an inbound row is. */
 export const KIND = { data: 0, keepalive: 1, message: 2 } as const
 
@@ -83,6 +86,8 @@ export const STATE = {
   /** Outbound: trains and bytes in the send slab; sendUdp's caller resets them. */
   TRAINS: 3,
   SEND_BYTES: 4,
+  /** Written by JavaScript: bit 0, open may coalesce TCP; bit 1, UDP. */
+  COALESCE: 5,
 } as const
 
 /** Largest superpacket (16-bit length) with its virtio header, and where a row starts. */

@@ -103,10 +103,12 @@ export const CABLE = {
   FLAGS: 3,
   /** Set to 1 by the outbound worker with a wake-up: a handshake is wanted. Inbound clears it. */
   WANTS_HANDSHAKE: 4,
-  /** 1 while the inbound worker watches this cable's sends; outbound sets it with a wake-up. */
+  /** 0: the inbound worker wants to hear of the next send; outbound sets it to 1 with a wake-up. */
   WATCHED: 5,
   /** Counts the times that waiting packets were given up; outbound drops its queue on a change. */
   GAVE_UP: 6,
+  /** Set to 1 by a sender: the remote's source address is gone. The inbound worker clears both. */
+  SOURCE_FAILED: 7,
 } as const
 
 export const cableFlag = { present: 1, vxlan: 2, ipv4: 4, ipv6: 8 } as const

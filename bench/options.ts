@@ -1,0 +1,120 @@
+// The arguments of `npm run bench -- …`. A wrong one is a UsageError: one line and exit code 2.
+
+import { parseArgs } from 'node:util'
+import {
+  type CaseName,
+  type ContestantName,
+  caseNames,
+  contestantNames,
+  defaultCases,
+  defaultWires,
+  type WireName,
+  wireNames,
+} from './run-record.ts'
+
+export interface Options {
+  readonly contestants: readonly ContestantName[]
+  readonly cases: readonly CaseName[]
+  readonly wires: readonly WireName[]
+  readonly rounds: number
+  /** Length of one TCP run. */
+  readonly seconds: number
+  readonly pings: number
+  /** Seconds that may be spent, in all, on waiting for a quiet machine and on second tries. */
+  readonly patienceSeconds: number
+  readonly jsonFile: string | null
+  readonly output: 'table' | 'json'
+  readonly help: boolean
+}
+
+export class UsageError extends Error {}
+
+export const usage = `usage: npm run bench -- [options]
+
+  --only NAMES     of ${contestantNames.join(', ')}
+  --cases NAMES    of ${caseNames.join(', ')}
+                   (default all but loaded-rtt)
+  --wires NAMES    of ${wireNames.join(', ')} (default ${defaultWires.join(', ')})
+  --rounds N       interleaved rounds (default 3; medians are taken over them)
+  --seconds N      length of one TCP run (default 4); a UDP run is one second shorter
+  --quick          one round of 2 s, one wire (superpackets): a smoke test, not a figure
+  --json FILE      write the result there (default .cache/bench/last.json)
+  -o table|json    what standard output gets (default table)
+  -h, --help       this text
+
+NAMES are separated by commas. Needs root. Exit codes: 0 measured whole, 1 could not measure,
+2 usage, 5 some contestant or run is missing, 130 interrupted.`
+
+export function parseOptions(argv: readonly string[]): Options {
+  const { values } = parse(argv)
+  const quick = values.quick ?? false
+  const output = values.output ?? 'table'
+  if (output !== 'table' && output !== 'json') {
+    throw new UsageError(`-o ${output}: only table and json are known`)
+  }
+  return {
+    contestants: chosen('--only', values.only, contestantNames, contestantNames),
+    cases: chosen('--cases', values.cases, caseNames, defaultCases),
+    wires: chosen(
+      '--wires',
+      values.wires,
+      wireNames,
+      quick ? defaultWires.slice(0, 1) : defaultWires,
+    ),
+    rounds: count('--rounds', values.rounds, quick ? 1 : 3, 99),
+    seconds: count('--seconds', values.seconds, quick ? 2 : 4, 3600),
+    pings: quick ? 100 : 200,
+    patienceSeconds: quick ? 30 : 180,
+    jsonFile: values.json ?? null,
+    output,
+    help: values.help ?? false,
+  }
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      allowPositionals: false,
+      options: {
+        only: { type: 'string' },
+        cases: { type: 'string' },
+        wires: { type: 'string' },
+        rounds: { type: 'string' },
+        seconds: { type: 'string' },
+        quick: { type: 'boolean' },
+        json: { type: 'string' },
+        output: { type: 'string', short: 'o' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+  } catch (cause) {
+    throw new UsageError(cause instanceof Error ? cause.message.split('\n')[0] : String(cause))
+  }
+}
+
+/** The names in `text`, in the order of `known`, so that a run's order never depends on typing. */
+function chosen<Name extends string>(
+  option: string,
+  text: string | undefined,
+  known: readonly Name[],
+  otherwise: readonly Name[],
+): readonly Name[] {
+  if (text === undefined) return otherwise
+  const wanted = text.split(',').map(name => name.trim())
+  for (const name of wanted) {
+    if (!known.some(candidate => candidate === name)) {
+      throw new UsageError(`${option}: '${name}' is not one of ${known.join(', ')}`)
+    }
+  }
+  return known.filter(name => wanted.includes(name))
+}
+
+function count(option: string, text: string | undefined, otherwise: number, max: number): number {
+  if (text === undefined) return otherwise
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1 || value > max) {
+    throw new UsageError(`${option}: '${text}' is not a whole number from 1 to ${max}`)
+  }
+  return value
+}

@@ -1,0 +1,53 @@
+// Authenticated encryption of a batch: ChaCha20-Poly1305 (RFC 8439) and AES-256-GCM, both with the
+// WireGuard nonce, four zero bytes and the counter in little-endian (whitepaper 5.4.6), and without
+// additional data. Jobs of one batch may carry different keys. A job works in place; the tag lies
+// behind the text.
+//
+// The form "openssl" keeps one EVP_CIPHER_CTX for each slot and direction, so that the key is set
+// once and a packet costs one nonce. A context is tagged with the generation of its slot: a slot
+// that was reused is keyed anew at the next touch, and what was left behind is freed bit by bit.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "layout.h"
+
+namespace hawser {
+
+constexpr int32_t kTagBytes = 16;
+
+// The cipher contexts of one environment (thread). Not to be shared between threads.
+struct AeadState;
+AeadState* CreateAeadState();
+void DestroyAeadState(AeadState* state);
+
+struct AeadJob {
+  uint8_t* text;     // plaintext or ciphertext, changed in place; the tag is at text + length
+  uint32_t length;   // without the tag
+  uint32_t slot;
+  uint64_t counter;  // the nonce
+  bool good;         // result
+};
+
+// Seals each job with the send key of its slot and writes the tag. `good` is false only when the
+// slot holds no cipher or OpenSSL has no memory: then the text is zeroed.
+void AeadSealBatch(AeadState& state, const Slot* slots, AeadJob* jobs, size_t count);
+
+// Opens each job with the receive key of its slot. A text that was not authentic is zeroed and its
+// job is not good; the others are not touched by that.
+void AeadOpenBatch(AeadState& state, const Slot* slots, AeadJob* jobs, size_t count);
+
+// One operation with nonce 0. When opening, `in` ends with the tag and `out` is in_len - 16 bytes;
+// when sealing, `out` is in_len + 16 bytes. Returns 0, or -EBADMSG: a wrong tag (then `out` is
+// zeroed), an input shorter than a tag, or an unknown method.
+int HandshakeAead(bool seal, uint32_t method, const uint8_t* key, const uint8_t* ad, size_t ad_len,
+                  const uint8_t* in, size_t in_len, uint8_t* out);
+
+// The forms that were compiled in, and whether this CPU can execute them.
+struct AeadForm {
+  const char* name;
+  bool runs_here;
+};
+const AeadForm* AeadForms(size_t* count);
+
+}  // namespace hawser

@@ -1,0 +1,141 @@
+// The command line. One table names every command and says in a line what it does; only the module
+// of the command that was asked for is loaded, so that `hawser --help` and short commands start
+// fast and no daemon's code is read by another.
+//
+// Errors are one line `hawser: what, where`, and a second one `try: …` where there is something to
+// try. Exit codes are those of net/errors.ts.
+
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError, Option } from 'commander'
+import { type ExitCode, exitCode, GatewayError } from '../net/errors.ts'
+import { type ColorWhen, errorLines, output, setOutputMode } from './output.ts'
+
+interface CommandEntry {
+  readonly name: string
+  readonly summary: string
+  readonly load: () => Promise<Command>
+}
+
+const commands: readonly CommandEntry[] = [
+  {
+    name: 'lab',
+    summary: 'lay out clusters in network namespaces, joined by cables',
+    load: async () => (await import('./lab.ts')).labCommand(),
+  },
+  {
+    name: 'wg',
+    summary: 'run a WireGuard interface, in place of wireguard-go',
+    load: async () => (await import('./wg.ts')).wgCommand(),
+  },
+  datapathEntry('datapath', 'run the data path of a gateway'),
+  datapathEntry('apply', 'post tables to a running data path'),
+  datapathEntry('status', 'show what a data path is doing'),
+  datapathEntry('drops', 'show what a data path has dropped, and why'),
+]
+
+/** Runs one command line, without the program's name. Never rejects. */
+export async function main(args: readonly string[]): Promise<ExitCode> {
+  dieQuietlyOnClosedPipe()
+  const program = rootCommand()
+  try {
+    const chosen = chosenCommand(args)
+    for (const entry of commands) {
+      program.addCommand(entry.name === chosen ? await entry.load() : stub(entry))
+    }
+    silence(program)
+    await program.parseAsync([...args], { from: 'user' })
+    return (process.exitCode as ExitCode | undefined) ?? exitCode.ok
+  } catch (error) {
+    return report(error, chosenCommand(args))
+  }
+}
+
+/** The first word that is neither an option of ours nor its value; behind `help`, the next one. */
+export function chosenCommand(args: readonly string[]): string | undefined {
+  for (let i = 0; i < args.length; i++) {
+    if (args[i] === '--color') i++
+    else if (!args[i].startsWith('-') && args[i] !== 'help') return args[i]
+  }
+  return undefined
+}
+
+function rootCommand(): Command {
+  const program = new Command('hawser')
+    .description('Joins the networks of Kubernetes clusters by cables that it carries itself.')
+    .version(`hawser ${packageVersion()}`, '-V, --version', 'print the version')
+    .addOption(
+      new Option('--color <when>', 'colour the output')
+        .choices(['auto', 'always', 'never'])
+        .default('auto'),
+    )
+    .option('--plain', 'write marks in ASCII')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+  program.hook('preAction', () => {
+    const { color, plain } = program.opts<{ color: ColorWhen; plain?: boolean }>()
+    setOutputMode({ color, plain: plain === true })
+  })
+  return program
+}
+
+function stub(entry: CommandEntry): Command {
+  return new Command(entry.name).description(entry.summary)
+}
+
+function datapathEntry(name: string, summary: string): CommandEntry {
+  return {
+    name,
+    summary,
+    load: async () => {
+      const { datapathCommands } = await import('./datapath.ts')
+      const found = datapathCommands().find(command => command.name() === name)
+      if (found === undefined) throw new Error(`cli/datapath.ts has no command ${name}`)
+      return found
+    },
+  }
+}
+
+/** Errors are thrown to `main` and printed there, by nobody else. */
+function silence(command: Command): void {
+  command.exitOverride().configureOutput({ outputError: () => {} })
+  for (const child of command.commands) silence(child)
+}
+
+function report(error: unknown, chosen: string | undefined): ExitCode {
+  const on = output(process.stderr)
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return exitCode.ok
+    // The help that stands for a missing command has been printed.
+    if (error.code === 'commander.help') return exitCode.usage
+    const message = error.message.replace(/^error: /, '')
+    const known = commands.some(entry => entry.name === chosen)
+    const hint = known ? `hawser help ${chosen}` : 'hawser help'
+    process.stderr.write(errorLines({ message, hint }, on))
+    return exitCode.usage
+  }
+  if (error instanceof GatewayError) {
+    process.stderr.write(errorLines(error, on))
+    return error.exit
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  process.stderr.write(errorLines({ message, hint: undefined }, on))
+  if (process.env['LOG_LEVEL'] === 'debug' && error instanceof Error) {
+    process.stderr.write(`${error.stack}\n`)
+  }
+  return exitCode.failed
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return String((JSON.parse(text) as { version: unknown }).version)
+}
+
+/** `hawser status | head -1` is no error. */
+function dieQuietlyOnClosedPipe(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit(exitCode.ok)
+  })
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2))

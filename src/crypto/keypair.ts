@@ -1,0 +1,136 @@
+// Keypairs: the two keys of a session with their limits, and the three places that a peer has for
+// them (whitepaper 6.2 and 6.3; noise.c of the Linux driver).
+//
+//   current    sent with, and received with
+//   previous   the one before: what is still on the way is received with it
+//   next       a responder's new one: received with, and sent with only once the initiator has
+//              shown, by a data message under it, that it has the keys too
+//
+// Limits are instants and message counts, and both hold for sending and for receiving. The key bytes
+// are here only until the driver has installed them into a slot.
+
+import { inspect } from 'node:util'
+import { method } from '../tables/shared.ts'
+import { implementation, specification } from './messages.ts'
+
+export interface KeypairParts {
+  readonly cable: number
+  readonly localIndex: number
+  readonly remoteIndex: number
+  readonly initiator: boolean
+  /** shared.ts `method`. */
+  readonly method: number
+  readonly createdMs: number
+  readonly sendKey: Uint8Array
+  readonly receiveKey: Uint8Array
+}
+
+export class Keypair {
+  readonly cable: number
+  readonly localIndex: number
+  readonly remoteIndex: number
+  readonly initiator: boolean
+  readonly method: number
+  readonly createdMs: number
+  /** Only the initiator of a session renews it for its age: else both would at once. */
+  readonly rekeyAtMs: number
+  readonly rejectAtMs: number
+  readonly rekeyAtMessages: number
+  readonly rejectAfterMessages: number
+  readonly sendKey: Uint8Array
+  readonly receiveKey: Uint8Array
+  /** The key slot, -1 while there is none; the driver sets it. */
+  slot = -1
+
+  constructor(parts: KeypairParts) {
+    this.cable = parts.cable
+    this.localIndex = parts.localIndex
+    this.remoteIndex = parts.remoteIndex
+    this.initiator = parts.initiator
+    this.method = parts.method
+    this.createdMs = parts.createdMs
+    const renewMs = parts.initiator ? specification.rekeyAfterMs : Number.POSITIVE_INFINITY
+    this.rekeyAtMs = parts.createdMs + renewMs
+    this.rejectAtMs = parts.createdMs + specification.rejectAfterMs
+    const isAes = parts.method === method.aes256Gcm
+    this.rekeyAtMessages = isAes
+      ? implementation.aesRekeyAtMessages
+      : implementation.chachaRekeyAtMessages
+    this.rejectAfterMessages = isAes
+      ? implementation.aesRejectAfterMessages
+      : implementation.chachaRejectAfterMessages
+    this.sendKey = parts.sendKey
+    this.receiveKey = parts.receiveKey
+  }
+
+  wipe(): void {
+    this.sendKey.fill(0)
+    this.receiveKey.fill(0)
+  }
+
+  toJSON(): object {
+    return { cable: this.cable, localIndex: this.localIndex, slot: this.slot }
+  }
+
+  [inspect.custom](): string {
+    return `Keypair(cable ${this.cable}, index ${this.localIndex}, slot ${this.slot})`
+  }
+}
+
+/** A peer's keypairs. Each change returns those that are no longer needed. */
+export class KeypairPlaces {
+  previous: Keypair | undefined
+  current: Keypair | undefined
+  next: Keypair | undefined
+
+  has(keypair: Keypair): boolean {
+    return keypair === this.current || keypair === this.next || keypair === this.previous
+  }
+
+  /** The current keypair while it may be sent with. */
+  usable(nowMs: number): Keypair | undefined {
+    const { current } = this
+    return current !== undefined && nowMs < current.rejectAtMs ? current : undefined
+  }
+
+  /**
+   * The initiator got its response, so both sides have the keys: current at once. A `next` that was
+   * waiting becomes previous, for its initiator may be sending with it already.
+   */
+  takeInitiated(keypair: Keypair): Keypair[] {
+    const gone = this.next === undefined ? [this.previous] : [this.previous, this.current]
+    this.previous = this.next ?? this.current
+    this.next = undefined
+    this.current = keypair
+    return gone.filter(isKeypair)
+  }
+
+  /** The responder has answered, and waits for the first data message. */
+  takeAnswered(keypair: Keypair): Keypair[] {
+    const gone = [this.previous, this.next]
+    this.previous = undefined
+    this.next = keypair
+    return gone.filter(isKeypair)
+  }
+
+  /** A data message came under `next`. */
+  promote(): Keypair[] {
+    const gone = [this.previous]
+    this.previous = this.current
+    this.current = this.next
+    this.next = undefined
+    return gone.filter(isKeypair)
+  }
+
+  clear(): Keypair[] {
+    const gone = [this.previous, this.current, this.next]
+    this.previous = undefined
+    this.current = undefined
+    this.next = undefined
+    return gone.filter(isKeypair)
+  }
+}
+
+function isKeypair(keypair: Keypair | undefined): keypair is Keypair {
+  return keypair !== undefined
+}

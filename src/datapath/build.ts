@@ -1,0 +1,156 @@
+// Builds the two halves of a data path over a native interface: the addon in the workers, the same
+// with other devices in the simulation. All sizes of the path's memory stand here.
+
+import { Outbox } from '../cable/outbox.ts'
+import { Publisher } from '../cable/publisher.ts'
+import { VxlanDriver } from '../cable/vxlan.ts'
+import { WireguardDriver } from '../cable/wireguard.ts'
+import { Protocol, type ProtocolDeps } from '../crypto/protocol.ts'
+import type { BreathFunctions, Context, ContextMemory } from '../native.ts'
+import { type BatchSize, createBatch, ROW_BYTES, STATE, TRAIN_BYTES } from '../packet/batch.ts'
+import { icmpErrorBytes } from '../packet/icmp-error.ts'
+import { PacketView } from '../packet/packet-view.ts'
+import { INSTANT, limits, type SharedMemory, worker } from '../tables/shared.ts'
+import { Answers } from './answers.ts'
+import { ForeignGate, type ForeignSink } from './foreign.ts'
+import { Inbound } from './inbound.ts'
+import { type Lane, Outbound } from './outbound.ts'
+import { Sender } from './sender.ts'
+
+export type NativePath = BreathFunctions & { createContext(memory: ContextMemory): Context }
+
+const superpacketBytes = ROW_BYTES + 1
+
+const sizes = {
+  /** Up to 16 whole superpackets, or 256 small packets, per breath; sent in 8 trains at a time. */
+  outbound: {
+    slabBytes: 16 * (superpacketBytes + 128),
+    rows: 256,
+    trains: 128,
+    pieces: 0,
+    sendSlabBytes: 8 * superpacketBytes,
+  },
+  side: {
+    slabBytes: 4 * superpacketBytes,
+    rows: 128,
+    trains: 64,
+    pieces: 0,
+    sendSlabBytes: 4 * superpacketBytes,
+  },
+  answers: {
+    slabBytes: 32 * icmpErrorBytes + 128,
+    rows: 32,
+    trains: 0,
+    pieces: 0,
+    sendSlabBytes: 0,
+  },
+  /** 16 trains of at most 128 datagrams. */
+  inbound: {
+    slabBytes: 16 * TRAIN_BYTES,
+    rows: 16 * 128,
+    trains: 16,
+    pieces: 16 * 128,
+    sendSlabBytes: 0,
+  },
+  outbox: { slabBytes: 4096, rows: 256, trains: 256, pieces: 0, sendSlabBytes: 64 * 1024 },
+} as const satisfies Record<string, BatchSize>
+
+export interface OutboundOptions {
+  readonly native: NativePath
+  readonly memory: SharedMemory
+  readonly tunFd: number
+  readonly segmentsMax: number
+  readonly wakeInbound: () => void
+}
+
+export interface BuiltOutbound {
+  readonly outbound: Outbound
+  /** The context and batch to poll with. */
+  readonly context: Context
+  readonly batch: ContextMemory
+}
+
+export function buildOutbound(options: OutboundOptions): BuiltOutbound {
+  const { native, memory } = options
+  const counters = memory.counters[worker.outbound]
+  const unsegmented = new Uint8Array(limits.cables)
+  const lane = (size: BatchSize): Lane => {
+    const batch = createBatch(size, memory, counters)
+    const context = native.createContext(batch)
+    const sender = new Sender(native, context, batch, memory, unsegmented)
+    return { batch, context, sender, packet: new PacketView(batch.slab) }
+  }
+  const main = lane(sizes.outbound)
+  const answersBatch = createBatch(sizes.answers, memory, counters)
+  const answers = new Answers(native.createContext(answersBatch), answersBatch)
+  const outbound = new Outbound({
+    ...options,
+    counters,
+    main,
+    side: lane(sizes.side),
+    answers,
+    unsegmented,
+  })
+  return { outbound, context: main.context, batch: main.batch }
+}
+
+export interface InboundOptions {
+  readonly native: NativePath
+  readonly memory: SharedMemory
+  readonly tunFd: number
+  readonly coalesce: number
+  readonly xchacha: ProtocolDeps['xchacha']
+  readonly random: ProtocolDeps['random']
+  readonly wallNowMs: () => number
+  readonly wakeOutbound: () => void
+  readonly foreignSink: ForeignSink
+}
+
+export interface BuiltInbound {
+  readonly inbound: Inbound
+  readonly wireguard: WireguardDriver
+  readonly vxlan: VxlanDriver
+  readonly outbox: Outbox
+  readonly publisher: Publisher
+  readonly context: Context
+  readonly batch: ContextMemory
+}
+
+export function buildInbound(options: InboundOptions): BuiltInbound {
+  const { native, memory, wakeOutbound } = options
+  const counters = memory.counters[worker.inbound]
+  const batch = createBatch(sizes.inbound, memory, counters)
+  const context = native.createContext(batch)
+  batch.state[STATE.COALESCE] = options.coalesce
+  const outboxBatch = createBatch(sizes.outbox, memory, counters)
+  const outboxContext = native.createContext(outboxBatch)
+  const unsegmented = new Uint8Array(limits.cables)
+  const sender = new Sender(native, outboxContext, outboxBatch, memory, unsegmented)
+  const outbox = new Outbox(outboxBatch, sender)
+  const publisher = new Publisher(memory, counters)
+  const protocol = new Protocol({
+    aead: native.handshakeAead,
+    xchacha: options.xchacha,
+    random: options.random,
+    sent: sentInstants(memory),
+  })
+  const { wallNowMs } = options
+  const wireguard = new WireguardDriver({ protocol, publisher, outbox, wallNowMs, wakeOutbound })
+  const vxlan = new VxlanDriver(publisher, outbox, wakeOutbound)
+  const foreign = new ForeignGate(options.foreignSink)
+  const packet = new PacketView(batch.slab)
+  const { tunFd } = options
+  const inbound = new Inbound({
+    ...{ native, context, batch, packet, tunFd, publisher, wireguard, vxlan, outbox, foreign },
+  })
+  return { inbound, wireguard, vxlan, outbox, publisher, context, batch }
+}
+
+/** What the outbound worker publishes about its sends. */
+function sentInstants({ instants }: SharedMemory): ProtocolDeps['sent'] {
+  return {
+    sentMs: cable => instants[cable * INSTANT.WORDS + INSTANT.SENT],
+    dataSentMs: cable => instants[cable * INSTANT.WORDS + INSTANT.DATA_SENT],
+    unansweredMs: cable => instants[cable * INSTANT.WORDS + INSTANT.UNANSWERED],
+  }
+}

@@ -1,0 +1,52 @@
+// Mail between the main thread and the workers: rare, plain data. The workers take it between breaths.
+
+import type { PrefixTable } from '../routing/prefix-trie.ts'
+import type { SharedMemory } from '../tables/shared.ts'
+import type { CableTable, VxlanTable } from '../tables/tables.ts'
+import type { SendSockets } from './outbound.ts'
+
+export type Role = 'outbound' | 'inbound'
+
+/** What a worker is started with. */
+export interface WorkerStart {
+  readonly role: Role
+  readonly memory: SharedMemory
+  readonly tunFd: number
+  readonly ownWakeFd: number
+  readonly otherWakeFd: number
+  readonly segmentsMax: number
+  /** STATE.COALESCE of the inbound batch. */
+  readonly coalesce: number
+}
+
+/** One cable of a snapshot that is new, changed or gone. Allowed IPs travel in the routes. */
+export type CableChange =
+  | {
+      readonly kind: 'set'
+      readonly cable: number
+      readonly isNew: boolean
+      readonly table: CableTable
+      readonly mtuBytes: number
+    }
+  | { readonly kind: 'remove'; readonly cable: number }
+
+export type Mail =
+  | {
+      readonly kind: 'apply'
+      readonly serial: number
+      readonly routes: PrefixTable
+      readonly sockets: SendSockets
+      readonly privateKey: { readonly bytes: Uint8Array | undefined } | undefined
+      readonly vxlan: VxlanTable | undefined
+      readonly changes: readonly CableChange[]
+    }
+  | { readonly kind: 'link'; readonly serial: number; readonly up: boolean }
+  | { readonly kind: 'foreign'; readonly remote: Uint8Array; readonly bytes: Uint8Array }
+  | { readonly kind: 'stop' }
+
+export type Report =
+  | { readonly kind: 'ready' }
+  /** `full` names a table without room; the snapshot is in force but for that. */
+  | { readonly kind: 'applied'; readonly serial: number; readonly full?: string }
+  | { readonly kind: 'foreign'; readonly remote: Uint8Array; readonly bytes: Uint8Array }
+  | { readonly kind: 'ended'; readonly reason: string; readonly failed: boolean }

@@ -1,0 +1,354 @@
+// The way out, from the TUN device to the UDP socket. One breath, in order:
+//
+//   1. resume      what the socket did not take in the breath before
+//   2. release     packets that waited for a key which is there now
+//   3. readTun     superpackets from the TUN device into the rows of a batch          (native)
+//   4. verdict     per row: decode, route, fit, mark, key; each passes it on or drops it
+//   5. send        cut into segments, seal into trains, send                          (native)
+//   6. answer      ICMP errors back to the senders, into the TUN device               (native)
+//
+// A row is a superpacket: one route, one verdict, one nonce range for up to 64 KB. This worker reads
+// tables that others publish and owns nothing that outlives a breath but the waiting packets.
+
+import { SlotView } from '../cable/slots.ts'
+import type { BreathFunctions, Context, ContextMemory } from '../native.ts'
+import { consumed, POLL, ROW, ROW_HEADROOM } from '../packet/batch.ts'
+import { outerEcn } from '../packet/ecn.ts'
+import { PROTOCOL, TCP } from '../packet/headers.ts'
+import type { PacketView } from '../packet/packet-view.ts'
+import { clampMss } from '../routing/mss.ts'
+import { buildTrie, type PrefixTable, PrefixTrie } from '../routing/prefix-trie.ts'
+import { COUNTER, type DropReason, drop, noCable } from '../tables/counters.ts'
+import { CABLE, cableFlag, INSTANT, REMOTE, type SharedMemory } from '../tables/shared.ts'
+import type { Answers } from './answers.ts'
+import { Fragments } from './fragments.ts'
+import type { Sender } from './sender.ts'
+import { Staging } from './staging.ts'
+
+/** The sockets that datagrams leave by, -1 for a family that the host does not have. */
+export interface SendSockets {
+  readonly ipv4: number
+  readonly ipv6: number
+  /** VXLAN only: sockets bound to other ports, so that flows differ in their source port. */
+  readonly entropy4: readonly number[]
+  readonly entropy6: readonly number[]
+}
+
+/** A batch with its context and sender. */
+export interface Lane {
+  readonly batch: ContextMemory
+  readonly context: Context
+  readonly sender: Sender
+  readonly packet: PacketView
+}
+
+export interface OutboundParts {
+  readonly native: BreathFunctions
+  readonly memory: SharedMemory
+  /** This worker's counters. */
+  readonly counters: Float64Array
+  readonly tunFd: number
+  /** Packets of this breath, and packets made on the slow path (released, fragmented). */
+  readonly main: Lane
+  readonly side: Lane
+  /** ICMP errors on their way back. */
+  readonly answers: Answers
+  readonly wakeInbound: () => void
+  /** Datagrams that one train may hold; 1 where UDP_SEGMENT is off. */
+  readonly segmentsMax: number
+  /** By cable: 1 where the kernel refused trains (see sender.ts). */
+  readonly unsegmented: Uint8Array
+}
+
+export class Outbound {
+  readonly #parts: OutboundParts
+  readonly #slots: SlotView
+  readonly #cables: Int32Array
+  readonly #instants: Float64Array
+  readonly #remotes: Uint8Array
+  readonly #remotes16: Uint16Array
+  readonly #staging = new Staging()
+  readonly #fragments: Fragments
+  #routes = new PrefixTrie(buildTrie([]))
+  #sockets: SendSockets = { ipv4: -1, ipv6: -1, entropy4: [], entropy6: [] }
+  #isBlocked = false
+
+  constructor(parts: OutboundParts) {
+    this.#parts = parts
+    this.#slots = new SlotView(parts.memory)
+    this.#cables = parts.memory.cables
+    this.#instants = parts.memory.instants
+    this.#remotes = parts.memory.remotes
+    this.#remotes16 = new Uint16Array(parts.memory.remotes.buffer)
+    this.#fragments = new Fragments(parts.side.batch)
+  }
+
+  /** Routes and sockets of a new snapshot. */
+  apply(routes: PrefixTable, sockets: SendSockets): void {
+    this.#routes = new PrefixTrie(routes)
+    this.#sockets = sockets
+  }
+
+  /** Forgets what a cable's row held before: its index is given to another cable. */
+  forget(cable: number): void {
+    this.#staging.dropAll(cable)
+    this.#parts.unsegmented[cable] = 0
+    this.#parts.counters.fill(0, cable * COUNTER.WORDS, (cable + 1) * COUNTER.WORDS)
+    this.#instants.fill(0, cable * INSTANT.WORDS, cable * INSTANT.WORDS + INSTANT.RECEIVED)
+  }
+
+  /** Writes what to wait for into `polls`; returns the number of entries. */
+  watch(polls: Int32Array): number {
+    const fd = this.#isBlocked ? this.#blockedFd() : this.#parts.tunFd
+    polls[0] = fd
+    polls[1] = this.#isBlocked ? POLL.OUT : POLL.IN
+    return 1
+  }
+
+  /** One breath. Returns 0, or a negative errno when the TUN device is gone. */
+  breathe(nowMs: number): number {
+    const { native, main, side, tunFd, answers } = this.#parts
+    answers.begin(nowMs)
+    this.#isBlocked = !(side.sender.resume() && main.sender.resume())
+    if (this.#isBlocked) return 0
+    if (!this.#staging.isEmpty) this.#release(nowMs)
+    if (this.#isBlocked) return 0
+
+    const count = native.readTun(main.context, tunFd, 0, 0)
+    if (count < 0) return count
+    for (let row = 0; row < count; row++) this.#judge(row * ROW.WORDS, nowMs)
+    this.#isBlocked = !main.sender.send(count)
+    if (this.#fragments.count > 0) this.#sendSide(this.#fragments.take())
+    answers.flush(native, tunFd)
+    if (main.sender.sourceFailed || side.sender.sourceFailed) this.#reportSource()
+    return 0
+  }
+
+  #reportSource(): void {
+    this.#parts.main.sender.sourceFailed = false
+    this.#parts.side.sender.sourceFailed = false
+    this.#parts.wakeInbound()
+  }
+
+  #judge(base: number, nowMs: number): void {
+    const { rows } = this.#parts.main.batch
+    const reason = this.#verdict(base, nowMs)
+    if (reason === drop.none) return
+    rows[base + ROW.DROP] = reason
+    const cable = rows[base + ROW.CABLE]
+    const counterRow = cable >= 0 ? cable : noCable
+    if (reason === consumed) return
+    this.#parts.counters[counterRow * COUNTER.WORDS + reason] += Math.max(
+      1,
+      rows[base + ROW.SEGMENTS],
+    )
+  }
+
+  /** The stages of a row, in order. Returns the reason for which it goes no further, or 0. */
+  #verdict(base: number, nowMs: number): number {
+    const { batch, packet } = this.#parts.main
+    const { rows } = batch
+    rows[base + ROW.CABLE] = -1
+    if (rows[base + ROW.DROP] !== drop.none) return rows[base + ROW.DROP]
+    if (!packet.decode(rows[base + ROW.OFFSET], rows[base + ROW.LENGTH])) {
+      return drop.malformedPacket
+    }
+    return this.#route(base) || this.#fit(base, nowMs) || this.#mark(base) || this.#key(base, nowMs)
+  }
+
+  /** Destination -> cable, the longest prefix wins. */
+  #route(base: number): number {
+    const { main, answers } = this.#parts
+    const { packet } = main
+    const cable =
+      packet.version === 4
+        ? this.#routes.lookup4(packet.destination4)
+        : this.#routes.lookup6(main.batch.slab, packet.destinationOffset)
+    if (cable < 0 || this.#cables[cable * CABLE.WORDS + CABLE.FLAGS] === 0) {
+      // The kernel's own router solicitations, MLD and the like: expected, and nobody to tell.
+      if (isLocalScope(packet)) return drop.linkLocal
+      answers.unreachable(packet)
+      return drop.noRoute
+    }
+    main.batch.rows[base + ROW.CABLE] = cable
+    return this.#remote(base, cable)
+  }
+
+  /** Cable -> remote and socket. */
+  #remote(base: number, cable: number): number {
+    const { main, answers } = this.#parts
+    const { rows } = main.batch
+    const at = cable * CABLE.WORDS
+    const remote = Atomics.load(this.#cables, at + CABLE.REMOTE)
+    if (remote < 0) {
+      answers.unreachable(main.packet)
+      return drop.noRemote
+    }
+    if (this.#isLoop(remote)) return drop.routingLoop
+    rows[base + ROW.REMOTE] = remote
+    const isV4 = this.#remotes[remote * REMOTE.BYTES + REMOTE.FAMILY] === 2
+    const { ipv4, ipv6, entropy4, entropy6 } = this.#sockets
+    let fd = isV4 ? ipv4 : ipv6
+    if ((this.#cables[at + CABLE.FLAGS] & cableFlag.vxlan) !== 0) {
+      const entropy = isV4 ? entropy4 : entropy6
+      if (entropy.length > 0) fd = entropy[main.packet.flowHash() % entropy.length]
+    }
+    if (fd < 0) return drop.noRemote
+    rows[base + ROW.FD] = fd
+    return 0
+  }
+
+  /** A packet for the remote's own UDP address would be sealed into itself, for ever. */
+  #isLoop(remote: number): boolean {
+    const { packet, batch } = this.#parts.main
+    if (packet.protocol !== PROTOCOL.UDP) return false
+    const at = remote * REMOTE.BYTES
+    if (packet.destinationPort !== this.#remotes16[(at + REMOTE.PORT) >> 1]) return false
+    const length = packet.version === 4 ? 4 : 16
+    const family = this.#remotes[at + REMOTE.FAMILY] === 2 ? 4 : 6
+    if (family !== packet.version) return false
+    for (let i = 0; i < length; i++) {
+      const inner = batch.slab[packet.destinationOffset + i]
+      if (inner !== this.#remotes[at + REMOTE.ADDRESS + i]) return false
+    }
+    return true
+  }
+
+  /** Does every segment fit the cable? TCP is told its MSS before it has to ask. */
+  #fit(base: number, nowMs: number): number {
+    const { main, answers } = this.#parts
+    const { batch, packet } = main
+    const { rows, slab } = batch
+    const mtu = this.#cables[rows[base + ROW.CABLE] * CABLE.WORDS + CABLE.MTU]
+    if ((packet.tcpFlags & TCP.SYN) !== 0) {
+      clampMss(slab, packet, mtu, rows[base + ROW.CSUM] !== 0)
+    }
+    const isSuper = rows[base + ROW.GSO] !== 0
+    const bytes = isSuper
+      ? rows[base + ROW.HEADER_LENGTH] + rows[base + ROW.GSO_SIZE]
+      : rows[base + ROW.LENGTH]
+    if (bytes <= mtu) return 0
+    if (packet.dontFragment) {
+      answers.tooBig(packet, mtu)
+      return drop.tooBig
+    }
+    const missing = this.#mark(base) || this.#key(base, nowMs, false)
+    if (missing !== 0) return missing
+    return this.#fragments.add(batch, base, mtu) ? consumed : drop.fragmentFailed
+  }
+
+  /** ECN goes out with the datagrams (RFC 6040), the DSCP stays inside. */
+  #mark(base: number): number {
+    const { batch, packet } = this.#parts.main
+    batch.rows[base + ROW.TOS] = outerEcn(packet.tos)
+    return 0
+  }
+
+  /** Cable -> key slot; without one the packet waits and a handshake is asked for. */
+  #key(base: number, nowMs: number, mayWait = true): number {
+    const { rows, slab } = this.#parts.main.batch
+    const cable = rows[base + ROW.CABLE]
+    const at = cable * CABLE.WORDS
+    const slot = Atomics.load(this.#cables, at + CABLE.SLOT)
+    if (slot < 0 || nowMs >= this.#slots.rejectAtMs(slot)) {
+      this.#wantHandshake(cable)
+      if (!mayWait) return drop.queueFull
+      const gaveUp = Atomics.load(this.#cables, at + CABLE.GAVE_UP)
+      const dropped = this.#staging.add(cable, slab, rows, base, gaveUp)
+      this.#parts.counters[cable * COUNTER.WORDS + drop.queueFull] += dropped
+      return consumed
+    }
+    if (nowMs >= this.#slots.rekeyAtMs(slot) || this.#slots.isWornOut(slot)) {
+      this.#wantHandshake(cable)
+    }
+    rows[base + ROW.SLOT] = slot
+    const isRefused = this.#parts.unsegmented[cable] !== 0
+    const mtu = this.#cables[at + CABLE.MTU]
+    rows[base + ROW.PAD] = mtu | ((isRefused ? 1 : this.#parts.segmentsMax) << 16)
+    this.#stamp(cable, nowMs)
+    return 0
+  }
+
+  /** The instants from which the inbound worker derives its timers. */
+  #stamp(cable: number, nowMs: number): void {
+    const at = cable * INSTANT.WORDS
+    const instants = this.#instants
+    instants[at + INSTANT.SENT] = nowMs
+    instants[at + INSTANT.DATA_SENT] = nowMs
+    if (instants[at + INSTANT.UNANSWERED] <= instants[at + INSTANT.RECEIVED]) {
+      instants[at + INSTANT.UNANSWERED] = nowMs
+    }
+    const watched = cable * CABLE.WORDS + CABLE.WATCHED
+    if (this.#cables[watched] === 0 && Atomics.exchange(this.#cables, watched, 1) === 0) {
+      this.#parts.wakeInbound()
+    }
+  }
+
+  #wantHandshake(cable: number): void {
+    const at = cable * CABLE.WORDS + CABLE.WANTS_HANDSHAKE
+    if (Atomics.exchange(this.#cables, at, 1) === 0) this.#parts.wakeInbound()
+  }
+
+  /** Sends or gives up what waited, for every cable whose state has changed. */
+  #release(nowMs: number): void {
+    for (const cable of this.#staging.cables) {
+      const at = cable * CABLE.WORDS
+      const gaveUp = Atomics.load(this.#cables, at + CABLE.GAVE_UP)
+      if (gaveUp !== this.#staging.gaveUpMark(cable)) {
+        const isVxlan = (this.#cables[at + CABLE.FLAGS] & cableFlag.vxlan) !== 0
+        const reason: DropReason = isVxlan ? drop.arpTimeout : drop.handshakeTimeout
+        this.#parts.counters[cable * COUNTER.WORDS + reason] += this.#staging.dropAll(cable)
+      } else if (Atomics.load(this.#cables, at + CABLE.SLOT) >= 0) {
+        this.#releaseCable(cable, nowMs)
+        if (this.#isBlocked) return
+      }
+    }
+  }
+
+  #releaseCable(cable: number, nowMs: number): void {
+    const at = cable * CABLE.WORDS
+    const slot = Atomics.load(this.#cables, at + CABLE.SLOT)
+    const remote = Atomics.load(this.#cables, at + CABLE.REMOTE)
+    if (remote < 0 || nowMs >= this.#slots.rejectAtMs(slot)) return
+    this.#stamp(cable, nowMs)
+    for (let count = this.#unstage(cable, slot, remote); count > 0 && !this.#isBlocked; ) {
+      this.#sendSide(count)
+      count = this.#isBlocked ? 0 : this.#unstage(cable, slot, remote)
+    }
+  }
+
+  /** Fills the side batch with packets that waited; returns how many. */
+  #unstage(cable: number, slot: number, remote: number): number {
+    const { rows, slab } = this.#parts.side.batch
+    const mtu = this.#cables[cable * CABLE.WORDS + CABLE.MTU]
+    let count = 0
+    let offset = ROW_HEADROOM
+    for (let base = 0; base < rows.length; base += ROW.WORDS) {
+      if (!this.#staging.take(cable, slab, offset, rows, base)) break
+      rows[base + ROW.SLOT] = slot
+      rows[base + ROW.REMOTE] = remote
+      rows[base + ROW.DROP] = drop.none
+      rows[base + ROW.PAD] = mtu | (this.#parts.segmentsMax << 16)
+      offset = (offset + rows[base + ROW.LENGTH] + 2 * ROW_HEADROOM - 1) & -ROW_HEADROOM
+      count++
+    }
+    return count
+  }
+
+  #sendSide(rowCount: number): void {
+    if (!this.#parts.side.sender.send(rowCount)) this.#isBlocked = true
+  }
+
+  #blockedFd(): number {
+    return this.#parts.side.sender.blockedFd ?? this.#parts.main.sender.blockedFd ?? -1
+  }
+}
+
+/** Multicast, broadcast or link-local destination. */
+function isLocalScope(packet: PacketView): boolean {
+  if (packet.version === 4) {
+    return packet.destination4 >= 0xe000_0000 || packet.destination4 >>> 16 === 0xa9fe
+  }
+  const first = packet.slab[packet.destinationOffset]
+  return first === 0xff || (first === 0xfe && packet.slab[packet.destinationOffset + 1] >> 6 === 2)
+}

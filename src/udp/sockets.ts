@@ -1,0 +1,100 @@
+// The UDP sockets of a data path: one pair (IPv4, IPv6) on one port, shared by all drivers and by
+// whoever attaches. With VXLAN cables, some send-only sockets beside it, so that flows differ in
+// their source port (RFC 7348 5) and a UDP_SEGMENT train still leaves by one socket.
+
+import { closeSync } from 'node:fs'
+import type { SetupFunctions, UdpOpened } from '../native.ts'
+import { GatewayError } from '../net/errors.ts'
+
+export interface SocketPair {
+  readonly ipv4: UdpOpened | undefined
+  readonly ipv6: UdpOpened | undefined
+  readonly port: number
+  readonly entropy4: readonly UdpOpened[]
+  readonly entropy6: readonly UdpOpened[]
+}
+
+export interface SocketOptions {
+  /** 0: the kernel chooses, the same port for both families. */
+  readonly port: number
+  readonly fwmark: number
+  readonly gro: boolean
+  /** Send-only sockets per family. */
+  readonly entropySockets: number
+}
+
+const portTries = 16
+
+/** Opens the sockets, all or none. Throws GatewayError with an errno name as its code. */
+export function openSockets(native: SetupFunctions, options: SocketOptions): SocketPair {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return openOnce(native, options)
+    } catch (error) {
+      const isTaken = codeOf(error) === 'EADDRINUSE'
+      // A port that the kernel chose for one family may be taken in the other: choose again.
+      if (options.port === 0 && isTaken && attempt < portTries) continue
+      throw new GatewayError(codeOf(error), `UDP port ${options.port}: ${messageOf(error)}`, {
+        hint: isTaken
+          ? `ss -ulpn 'sport = :${options.port}' shows who has it`
+          : 'run as root or with CAP_NET_ADMIN',
+        cause: error,
+      })
+    }
+  }
+}
+
+export function closeSockets(pair: SocketPair | undefined): void {
+  if (!pair) return
+  for (const socket of [pair.ipv4, pair.ipv6, ...pair.entropy4, ...pair.entropy6]) {
+    if (socket) closeSync(socket.fd)
+  }
+}
+
+/** Every descriptor of the pair. */
+export function socketFds(pair: SocketPair): number[] {
+  const sockets = [pair.ipv4, pair.ipv6, ...pair.entropy4, ...pair.entropy6]
+  return sockets.flatMap(socket => (socket ? [socket.fd] : []))
+}
+
+function openOnce(native: SetupFunctions, options: SocketOptions): SocketPair {
+  const opened: UdpOpened[] = []
+  const open = (family: 4 | 6, port: number, sendOnly: boolean) => {
+    const { fwmark, gro } = options
+    const socket = native.openUdp({ family, port, fwmark, gro: gro && !sendOnly, sendOnly })
+    opened.push(socket)
+    return socket
+  }
+  try {
+    const ipv4 = orAbsent(() => open(4, options.port, false))
+    const ipv6 = orAbsent(() => open(6, ipv4?.port ?? options.port, false))
+    const some = ipv4 ?? ipv6
+    if (!some) throw new GatewayError('EAFNOSUPPORT', 'this host has neither IPv4 nor IPv6')
+    const more = (family: 4 | 6, isThere: boolean) =>
+      isThere ? Array.from({ length: options.entropySockets }, () => open(family, 0, true)) : []
+    const entropy4 = more(4, ipv4 !== undefined)
+    const entropy6 = more(6, ipv6 !== undefined)
+    return { ipv4, ipv6, port: some.port, entropy4, entropy6 }
+  } catch (error) {
+    for (const socket of opened) closeSync(socket.fd)
+    throw error
+  }
+}
+
+/** A family that the host does not have is no failure. */
+function orAbsent(open: () => UdpOpened): UdpOpened | undefined {
+  try {
+    return open()
+  } catch (error) {
+    if (['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes(codeOf(error))) return undefined
+    throw error
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'EIO'
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

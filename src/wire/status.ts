@@ -1,0 +1,99 @@
+// The status of the data path as a body: plain JSON without a trailer, remotes as text. The head is
+// also what `hawser status -o json` shows, so it holds no key of any kind.
+
+import { formatRemote, parseRemote } from '../net/address.ts'
+import { limits } from '../tables/shared.ts'
+import type { CableStatus, DatapathStatus, OffloadStatus } from '../tables/status.ts'
+import { plainBody } from './codec.ts'
+import {
+  type Fields,
+  has,
+  invalid,
+  pathOf,
+  readBoolean,
+  readCounts,
+  readList,
+  readNumber,
+  readObject,
+  readParsed,
+  readText,
+} from './fields.ts'
+import type { Body } from './frames.ts'
+
+/** The status with its remotes as text: what JSON can hold. */
+export interface PlainStatus extends Omit<DatapathStatus, 'cables'> {
+  readonly cables: readonly PlainCable[]
+}
+
+export interface PlainCable extends Omit<CableStatus, 'remote'> {
+  readonly remote?: string
+}
+
+export function plainStatus(status: DatapathStatus): PlainStatus {
+  return { ...status, cables: status.cables.map(plainCable) }
+}
+
+export function encodeStatus(status: DatapathStatus): Body {
+  return plainBody(plainStatus(status))
+}
+
+/** Fields that this version does not know are left out. Throws EINVAL. */
+export function decodeStatus(body: Body): DatapathStatus {
+  const fields = readObject(body.head, 'status', body.trailer)
+  return {
+    interfaceName: readText(fields, 'interfaceName'),
+    up: readBoolean(fields, 'up'),
+    mtuBytes: readNumber(fields, 'mtuBytes'),
+    generation: readNumber(fields, 'generation'),
+    listenPort: readNumber(fields, 'listenPort'),
+    fwmark: readNumber(fields, 'fwmark'),
+    pid: readNumber(fields, 'pid'),
+    startedAtMs: readNumber(fields, 'startedAtMs'),
+    offloads: decodeOffloads(inner(fields, 'offloads')),
+    receiveBufferBytes: readNumber(fields, 'receiveBufferBytes'),
+    sendBufferBytes: readNumber(fields, 'sendBufferBytes'),
+    cables: readList(fields, 'cables', limits.cables).map((value, index) =>
+      decodeCable(readObject(value, `${pathOf(fields, 'cables')}[${index}]`, body.trailer)),
+    ),
+    counters: readCounts(fields, 'counters'),
+    drops: readCounts(fields, 'drops'),
+  }
+}
+
+function plainCable(cable: CableStatus): PlainCable {
+  const { remote, ...rest } = cable
+  return remote === undefined ? rest : { ...rest, remote: formatRemote(remote) }
+}
+
+function decodeCable(fields: Fields): CableStatus {
+  const driver = readText(fields, 'driver')
+  if (driver !== 'wireguard' && driver !== 'vxlan')
+    throw invalid(pathOf(fields, 'driver'), 'expected wireguard or vxlan')
+  return {
+    name: readText(fields, 'name'),
+    driver,
+    ...(has(fields, 'remote') ? { remote: readParsed(fields, 'remote', parseRemote) } : {}),
+    lastHandshakeMs: readNumber(fields, 'lastHandshakeMs'),
+    rxBytes: readNumber(fields, 'rxBytes'),
+    txBytes: readNumber(fields, 'txBytes'),
+    counters: readCounts(fields, 'counters'),
+    drops: readCounts(fields, 'drops'),
+  }
+}
+
+function decodeOffloads(fields: Fields): OffloadStatus {
+  const reasons = inner(fields, 'reasons')
+  return {
+    tunTso: readBoolean(fields, 'tunTso'),
+    tunUso: readBoolean(fields, 'tunUso'),
+    udpSegmentation: readBoolean(fields, 'udpSegmentation'),
+    udpGro: readBoolean(fields, 'udpGro'),
+    reasons: Object.fromEntries(
+      Object.keys(reasons.values).map(name => [name, readText(reasons, name)]),
+    ),
+  }
+}
+
+function inner(fields: Fields, name: string): Fields {
+  return readObject(fields.values[name], pathOf(fields, name), fields.trailer)
+}

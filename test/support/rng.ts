@@ -1,0 +1,21 @@
+// The one source of randomness in tests. A random test takes its seed from testSeed(), prints it when
+// it fails, and repeats with HAWSER_SEED=<seed>.
+
+import { randomInt } from 'node:crypto'
+
+/** Numbers in [0, 1), the same for the same seed (mulberry32). */
+export function seededRandom(seed: number): () => number {
+  let state = seed | 0
+  return () => {
+    state = (state + 0x6d2b_79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+/** HAWSER_SEED, or a random one. */
+export function testSeed(): number {
+  const given = process.env['HAWSER_SEED']
+  return given === undefined ? randomInt(2 ** 31) : Number(given)
+}

@@ -1,0 +1,53 @@
+// A data path without devices and workers that follows a test's script: what becomes of an apply,
+// what the status says, whether a queue has room.
+
+import type { Datapath } from '../../src/datapath/datapath.ts'
+import type { Remote } from '../../src/net/address.ts'
+import type { DatapathStatus } from '../../src/tables/status.ts'
+import { emptyTables, type Tables } from '../../src/tables/tables.ts'
+
+export class ScriptedDatapath implements Datapath {
+  readonly interfaceName = 'gw0'
+  tables: Tables = emptyTables
+  readonly sent: { to: Remote; bytes: Uint8Array }[] = []
+  stopped = 0
+  /** Awaited before the tables are in force; a rejection refuses them. */
+  beforeApply: (tables: Tables) => Promise<void> = async () => undefined
+  queueHasRoom = true
+  /** Fields of the status that differ from the usual. */
+  statusFields: Partial<DatapathStatus> = {}
+
+  async apply(tables: Tables): Promise<void> {
+    await this.beforeApply(tables)
+    this.tables = tables
+  }
+
+  status(): DatapathStatus {
+    return {
+      interfaceName: this.interfaceName,
+      up: true,
+      mtuBytes: 1420,
+      generation: this.tables.generation,
+      listenPort: 51_820,
+      fwmark: 0,
+      pid: 4711,
+      startedAtMs: 1_700_000_000_000,
+      offloads: { tunTso: true, tunUso: true, udpSegmentation: true, udpGro: true, reasons: {} },
+      receiveBufferBytes: 8_388_608,
+      sendBufferBytes: 4_194_304,
+      cables: [],
+      counters: {},
+      drops: {},
+      ...this.statusFields,
+    }
+  }
+
+  sendForeign(to: Remote, bytes: Uint8Array): boolean {
+    if (this.queueHasRoom) this.sent.push({ to, bytes: bytes.slice() })
+    return this.queueHasRoom
+  }
+
+  async stop(): Promise<void> {
+    this.stopped++
+  }
+}
