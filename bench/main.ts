@@ -115,10 +115,9 @@ async function takeTurn(
     if (link.pids.length > 0) {
       const peak = Math.max(...link.pids.map(readPeakMemoryBytes))
       const figures = { peakMemoryMib: peak / 2 ** 20 }
-      // One peak for the whole turn: it stands in the tables of every wire that was used.
-      for (wire of options.wires) {
-        add({ ...at, wire, case: 'memory', figures, ...undisturbed, problems: [] })
-      }
+      // One peak for the whole turn, noted under the first wire.
+      wire = options.wires[0]
+      add({ ...at, wire, case: 'memory', figures, ...undisturbed, problems: [] })
     }
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)

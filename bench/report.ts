@@ -165,12 +165,19 @@ function noteLines(result: Result): string[] {
   for (const absence of result.absences) {
     lines.push(`- ${titleOf(absence.contestant)}: not measured: ${absence.reason}`)
   }
+  const disturbed: string[] = []
   for (const run of result.runs) {
-    const where = `round ${run.round}, ${run.contestant}, ${run.wire}, ${run.case}`
+    const where = `${run.contestant} ${run.wire} ${run.case} ${run.round}`
     if (run.problems.length > 0) lines.push(`- invalid: ${where}: ${run.problems.join('; ')}`)
     else if (run.foreignCores > disturbedCores) {
-      lines.push(`- disturbed: ${where}: others used ${run.foreignCores.toFixed(2)} of a core`)
+      disturbed.push(`${where} (${run.foreignCores.toFixed(2)})`)
     }
+  }
+  if (disturbed.length > 0) {
+    lines.push(
+      `- ${disturbed.length} of ${result.runs.length} runs were disturbed: others used more than ` +
+        `${disturbedCores} of a core (the round, and how much): ${disturbed.join(', ')}.`,
+    )
   }
   return lines
 }

@@ -103,22 +103,24 @@ export interface BreathFunctions {
   /**
    * Reads superpackets from a TUN device into rows [firstRow, rows.length) until EAGAIN, or until
    * the slab from byte `firstByte` on or the rows are full. Fills OFFSET, LENGTH, GSO, GSO_SIZE,
-   * CSUM, HEADER_LENGTH, SEGMENTS and clears the other words. A frame with a virtio header that does
-   * not fit its packet gets DROP = malformedFrame. Returns the number of rows read, or -errno
+   * CSUM, HEADER_LENGTH, SEGMENTS, sets CABLE to -1 and clears the other words. A frame with a virtio
+   * header that does not fit its packet gets DROP = malformedFrame, which the caller counts. Returns the number of rows read, or -errno
    * (-EBADFD: the device was deleted). state[STATE.DRAINED] is 1 if EAGAIN was seen.
    */
   readTun(context: Context, fd: number, firstRow: number, firstByte: number): number
   /**
-   * Writes rows [firstRow, endRow) whose DROP is 0, each in one writev with its virtio header.
-   * A failed row gets DROP = tunWriteFailed, is counted under its CABLE, and the rest goes on.
-   * Returns the number of rows written, or -errno when the device is gone or down (-EBADFD, -EIO).
+   * Writes rows [firstRow, endRow) whose DROP is 0 and whose KIND is data, each in one writev with
+   * its virtio header. A failed row gets DROP = tunWriteFailed, is counted under its CABLE, and the
+   * rest goes on. Returns the number of rows written, or -errno when the device is gone or down
+   * (-EBADFD, -EIO; then all rows that were left have failed).
    */
   writeTun(context: Context, fd: number, firstRow: number, endRow: number): number
   /**
    * Receives up to `maxTrains` trains with one recvmmsg into trains [firstTrain, …); train k has its
    * own 65 536 bytes at slab offset k * TRAIN_BYTES + TRAIN_HEADROOM. Fills OFFSET, LENGTH,
-   * SEGMENT_SIZE, TOS, FD, the remote record (with source = the local address that was hit).
-   * A truncated datagram gets LENGTH 0 and is counted. Returns the number of trains or -errno.
+   * SEGMENT_SIZE, TOS, FD, the remote record (with source = the local address that was hit, zero for
+   * broadcast and multicast); SLOT and CABLE become -1, SENT 0. At most 16 trains a call. A truncated
+   * datagram gets LENGTH 0 and is counted. Returns the number of trains or -errno.
    */
   receiveUdp(context: Context, fd: number, firstTrain: number, maxTrains: number): number
   /**
@@ -126,6 +128,8 @@ export interface BreathFunctions {
    * With `segmentation` 0 every datagram of a train is sent by itself. Returns the index of the
    * first train that was not sent whole; state[STATE.ERRNO] is 0 when all were sent, else the errno
    * that stopped it (EAGAIN among them; then TRAIN.SENT of that train counts the datagrams that left).
+   * A train that is begun goes on at SENT. Counts TRAINS. A source that is no longer ours is EINVAL
+   * or ENETUNREACH, a train with segments too big for the path EMSGSIZE.
    */
   sendUdp(context: Context, firstTrain: number, endTrain: number, segmentation: 0 | 1): number
   /**

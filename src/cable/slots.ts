@@ -47,13 +47,18 @@ export class SlotView {
   }
 }
 
+/**
+ * The addon keeps a cipher context for each slot, tagged with its generation, and keeps them for its
+ * thread: so no number comes twice in a thread, whoever's memory the slot lies in.
+ */
+let generation = 0
+
 export class SlotPool {
   readonly #memory: SharedMemory
   readonly #view: DataView
   readonly #free: number[] = []
   readonly #retired: RetiredEntries
   #used = 0
-  #generation = 0
 
   constructor(memory: SharedMemory) {
     this.#memory = memory
@@ -116,9 +121,9 @@ export class SlotPool {
     }
     const at = slot * SLOT.BYTES
     this.#memory.replay.fill(0, slot * REPLAY.BYTES, (slot + 1) * REPLAY.BYTES)
-    this.#generation = (this.#generation + 1) >>> 0
+    generation = (generation + 1) >>> 0
     this.#view.setUint32(at + SLOT.METHOD, methodCode, true)
-    this.#view.setUint32(at + SLOT.GENERATION, this.#generation, true)
+    this.#view.setUint32(at + SLOT.GENERATION, generation, true)
     this.#view.setUint32(at + SLOT.CABLE, cable, true)
     return slot
   }

@@ -73,7 +73,7 @@ async function runLab(options: BuildOptions): Promise<void> {
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
     summarize(failed, `in ${seconds} s`)
     if (failed.length > 0) process.exitCode = exitCode.failed
-    if (process.stdin.isTTY && process.stdout.isTTY) await stay(lab.plan, signal)
+    if (process.stdin.isTTY && process.stdout.isTTY) await stay(lab, signal)
   } catch (error) {
     if (!signal.aborted) throw error
     process.exitCode = exitCode.interrupted
@@ -84,8 +84,7 @@ async function runLab(options: BuildOptions): Promise<void> {
 }
 
 async function prove({ name }: NameOption): Promise<void> {
-  const lab = openLab(name)
-  const failed = await showProofs(lab, interruptSignal())
+  const failed = await showProofs(openLab(name))
   summarize(failed, '')
   if (failed.length > 0) process.exitCode = exitCode.failed
 }
@@ -156,12 +155,12 @@ async function connect(lab: Lab): Promise<boolean> {
   return silent.length > 0
 }
 
-async function showProofs(lab: Lab, signal: AbortSignal): Promise<Proof[]> {
+async function showProofs(lab: Lab, signal?: AbortSignal): Promise<Proof[]> {
   const on = output(process.stdout)
   const failed: Proof[] = []
   for (const proof of proofsOf(lab)) {
     const outcome = await proof.prove()
-    signal.throwIfAborted()
+    signal?.throwIfAborted()
     const { title } = proof
     if (outcome.holds) {
       const view = outcome.view === undefined ? '' : `${indent(outcome.view)}\n`

@@ -11,6 +11,7 @@ import type { Datapath, DatapathOptions } from '../datapath/datapath.ts'
 import { type ExitCode, exitCode } from '../net/errors.ts'
 import { startWireServer, type WireServer } from '../wire/server.ts'
 import { readTablesFile } from '../wire/tables-file.ts'
+import { exitOnUncaught } from './fatal.ts'
 import type { Log } from './log.ts'
 
 /** CAP_NET_ADMIN: TUN, SO_MARK, SO_*BUFFORCE. CAP_NET_RAW: source addresses, SO_BINDTODEVICE. */
@@ -38,6 +39,10 @@ export interface DatapathDaemonParts {
   readonly log: Log
 }
 
+interface Running {
+  close(): Promise<void>
+}
+
 interface End {
   readonly reason: string
   readonly failed: boolean
@@ -56,7 +61,9 @@ export async function runDatapathDaemon(
   parts.secureProcess(keptCapabilities)
   const ending = Promise.withResolvers<End>()
   const forgetSignals = onSignals(name => ending.resolve({ reason: name, failed: false }))
-  const running: { close(): Promise<void> }[] = []
+  const running: Running[] = []
+  const stop = () => stopAll(running, log)
+  const letFail = exitOnUncaught(stop, message => log.error(message))
   let server: WireServer | undefined
   try {
     const datapath = await parts.startDatapath({
@@ -80,11 +87,16 @@ export async function runDatapathDaemon(
     log[end.failed ? 'error' : 'info'](`${interfaceName} ends: ${end.reason}`)
     return end.failed ? exitCode.failed : exitCode.ok
   } finally {
-    // The last that started is the first to stop; one that fails does not keep the others.
-    for (const part of running.reverse())
-      await part.close().catch((error: Error) => log.error(`while stopping: ${error.message}`))
+    await stop()
+    letFail()
     forgetSignals()
   }
+}
+
+/** The last that started is the first to stop; one that fails to does not keep the others. */
+async function stopAll(running: Running[], log: Log): Promise<void> {
+  for (let part = running.pop(); part; part = running.pop())
+    await part.close().catch((error: Error) => log.error(`while stopping: ${error.message}`))
 }
 
 /** The first signal ends the daemon cleanly, the next one has its usual effect. */

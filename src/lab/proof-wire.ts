@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { parseAddress } from '../net/address.ts'
 import { labCommandLine } from './hints.ts'
 import { gatewayStatus, type Lab } from './lab.ts'
@@ -17,6 +18,7 @@ import { runIn, startIn } from './sandbox.ts'
 import { wireSpace } from './topology.ts'
 
 const sentBytes = 1 << 20
+const capturePy = fileURLToPath(new URL('./capture.py', import.meta.url))
 
 export function proveCable(lab: Lab): Proof {
   const [east] = lab.plan.clusterPlans
@@ -36,8 +38,8 @@ export function proveWire(lab: Lab): Proof {
 async function wgView(lab: Lab): Promise<Outcome> {
   const [east, west] = lab.plan.clusterPlans
   const result = await runIn(lab.sandbox, east.gateway.space, ['wg', 'show'])
-  const view = result.stdout.trimEnd()
-  const peer = view.split('\n\n').find(block => block.includes(`${west.wireAddress}:`))
+  const [device, ...peers] = result.stdout.trimEnd().split('\n\n')
+  const peer = peers.find(block => block.includes(` ${west.wireAddress}:`))
   const transfer = /transfer: (.*)/.exec(peer ?? '')?.[1]
   if (result.code !== 0 || transfer === undefined || !peer?.includes('latest handshake:'))
     return {
@@ -45,7 +47,7 @@ async function wgView(lab: Lab): Promise<Outcome> {
       reason: result.code === 0 ? 'it shows no handshake with west' : lastWords(result),
       hint: labCommandLine(lab.plan, 'exec', `${east.name}/gateway -- wg show`),
     }
-  return { holds: true, figures: transfer, view }
+  return { holds: true, figures: transfer, view: `${device}\n\n${peer}` }
 }
 
 async function vxlanView(lab: Lab): Promise<Outcome> {
@@ -126,10 +128,10 @@ async function capture(
   send: () => Promise<void>,
 ): Promise<CaptureSummary> {
   const [, west] = lab.plan.clusterPlans
-  // tcpdump gives up root for a user that a user namespace does not have: -Z keeps it as it is.
   // The shell tells the number that it has inside, for the signal that ends the capture in order.
-  const tcpdump = `tcpdump -i ${west.name} -s 0 -B 32768 -U -w - -Z root`
-  const child = startIn(lab.sandbox, wireSpace, ['sh', '-c', `echo $$ >&2; exec ${tcpdump}`])
+  const script = ['sh', '-c', 'echo $$ >&2; exec "$@"', 'sh']
+  const command = script.concat(captureCommand(lab, west.name))
+  const child = startIn(lab.sandbox, wireSpace, command)
   const output = collect(child)
   const finished = ended(child)
   try {
@@ -148,6 +150,12 @@ async function capture(
   } finally {
     child.kill('SIGKILL')
   }
+}
+
+// A bare recording, so that what is counted is what was on the wire; see capture.py for the second.
+function captureCommand(lab: Lab, interfaceName: string): string[] {
+  if (lab.sandbox.rootless) return ['python3', capturePy, interfaceName]
+  return ['tcpdump', '-i', interfaceName, '-s', '0', '-B', '32768', '-U', '-w', '-', '-Z', 'root']
 }
 
 function deliveryProblem(delivery: Finished | undefined, receipt: string): string | undefined {

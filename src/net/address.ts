@@ -35,17 +35,31 @@ function bad(what: string, text: string): GatewayError {
 // No leading zeros: some parsers take 010 for ten and others for eight.
 const v4Strict = /^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/
 
-/** Parses `192.0.2.1` or `2001:db8::1`. Throws EINVAL. */
+/** Parses `192.0.2.1`, `2001:db8::1` or `::ffff:192.0.2.1` as inet_pton does. Throws EINVAL. */
 export function parseAddress(text: string): Address {
-  const isV4 = v4Strict.test(text)
-  if (!isV4 && !(text.includes(':') && ipaddr.IPv6.isValid(text) && !text.includes('%')))
-    throw bad('an IP address', text)
-  try {
-    const parsed = isV4 ? ipaddr.IPv4.parse(text) : ipaddr.IPv6.parse(text)
-    return { family: isV4 ? 4 : 6, bytes: Uint8Array.from(parsed.toByteArray()) }
-  } catch (cause) {
-    throw new GatewayError('EINVAL', `${JSON.stringify(text)} is not an IP address`, { cause })
+  if (v4Strict.test(text)) {
+    if (ipaddr.IPv4.isValid(text))
+      return { family: 4, bytes: Uint8Array.from(ipaddr.IPv4.parse(text).toByteArray()) }
+  } else if (text.includes(':') && !text.includes('%')) {
+    const plain = withoutDots(text)
+    if (ipaddr.IPv6.isValid(plain))
+      return { family: 6, bytes: Uint8Array.from(ipaddr.IPv6.parse(plain).toByteArray()) }
   }
+  throw bad('an IP address', text)
+}
+
+/**
+ * Writes an IPv4 tail of an IPv6 address (RFC 4291 2.2.3) as two groups: ipaddr.js takes octal and
+ * hexadecimal numbers there, and makes `::ffff:1.2.3.4` out of `::1.2.3.4`.
+ */
+function withoutDots(text: string): string {
+  const colon = text.lastIndexOf(':') + 1
+  const tail = text.slice(colon)
+  if (!tail.includes('.')) return text
+  // What is left of a wrong tail is no address: the caller refuses it.
+  if (!v4Strict.test(tail) || !ipaddr.IPv4.isValid(tail)) return ''
+  const [a, b, c, d] = ipaddr.IPv4.parse(tail).toByteArray()
+  return `${text.slice(0, colon)}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`
 }
 
 /** RFC 5952 text for IPv6. */

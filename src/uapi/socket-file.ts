@@ -34,7 +34,8 @@ export async function listenAt(server: Server, path: string): Promise<void> {
     linkSync(temporary, path)
   } catch (cause) {
     server.close()
-    throw failure(cause, path)
+    // Somebody was faster.
+    throw codeOf(cause) === 'EEXIST' ? inUse(path) : failure(cause, path)
   } finally {
     removeFile(temporary)
   }
@@ -145,7 +146,6 @@ function removeFile(path: string): void {
 
 function failure(cause: unknown, path: string): GatewayError {
   const code = codeOf(cause)
-  if (code === 'EEXIST' || code === 'EADDRINUSE') return inUse(path)
   const reason = cause instanceof Error ? cause.message : String(cause)
   const denied = code === 'EACCES' || code === 'EPERM'
   return new GatewayError(code ?? 'EIO', `cannot serve ${path}: ${reason}`, {

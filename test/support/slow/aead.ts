@@ -25,7 +25,7 @@ export function slowSeal(
   key: Uint8Array,
   counter: bigint,
   plaintext: Uint8Array,
-  additional = new Uint8Array(0),
+  additional: Uint8Array = new Uint8Array(0),
 ): Buffer {
   const options = { authTagLength: tagBytes }
   // The types of node:crypto tell the two ciphers apart by literal names.
@@ -45,7 +45,7 @@ export function slowOpen(
   key: Uint8Array,
   counter: bigint,
   sealed: Uint8Array,
-  additional = new Uint8Array(0),
+  additional: Uint8Array = new Uint8Array(0),
 ): Buffer | undefined {
   const options = { authTagLength: tagBytes }
   const decipher = createDecipheriv(

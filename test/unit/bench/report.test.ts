@@ -102,7 +102,14 @@ test('an invalid run counts nowhere and is named with its reason', () => {
   ]
   const text = renderReport(resultOf(runs))
   assert(!text.includes('99'))
-  assert.match(text, /invalid: round 2, hawser, superpackets, tcp1: the wire carried nothing/)
+  assert.match(text, /invalid: hawser superpackets tcp1 2: the wire carried nothing/)
+})
+
+test('disturbed runs count, and are named in one line', () => {
+  const runs = [tcp(1, 'plain', 40, 0), { ...tcp(2, 'plain', 30, 0), foreignCores: 0.75 }]
+  const text = renderReport(resultOf(runs))
+  assert.match(text, /\| plain routing, clear +\| +35.0 \(30.0-40.0\) \|/)
+  assert.match(text, /1 of 2 runs were disturbed: .*: plain superpackets tcp1 2 \(0.75\)\./)
 })
 
 test('a contestant that cannot be had keeps its row, and the reason stands below', () => {

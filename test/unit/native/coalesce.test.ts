@@ -100,9 +100,9 @@ function byFlow(packets: readonly Pick<ReceivedPacket, 'bytes' | 'slot'>[]) {
   const flows = new Map<string, string[]>()
   for (const { bytes, slot } of packets) {
     const isIpv6 = bytes[0] >> 4 === 6
-    // Addresses alone: an order that is kept for these is kept for each flow of them.
+    const addresses = isIpv6 ? bytes.subarray(8, 40) : bytes.subarray(12, 20)
     const ports = isIpv6 ? bytes.subarray(40, 44) : bytes.subarray(20, 24)
-    const flow = `${slot} ${isIpv6 ? bytes.subarray(6, 40) : bytes.subarray(9)[0]} ${ports}`
+    const flow = `${slot} ${bytes[isIpv6 ? 6 : 9]} ${addresses} ${ports}`
     flows.set(flow, [...(flows.get(flow) ?? []), hex(bytes)])
   }
   return flows

@@ -40,6 +40,19 @@ namespaceTest('a persistent device with another MULTI_QUEUE flag is made anew', 
   assert.notEqual(indexOf('keep'), again)
 })
 
+namespaceTest('a new device gets the MTU, one that is there keeps its own', () => {
+  const options = { multiQueue: false, persistent: true, name: 'keep' }
+  const first = native.openTun({ ...options, mtuBytes: 1380 }).fd
+  assert.equal(native.tunState(first).mtuBytes, 1380)
+  ip('link set keep mtu 1300')
+  closeSync(first)
+  const second = native.openTun({ ...options, mtuBytes: 1380 }).fd
+  assert.equal(native.tunState(second).mtuBytes, 1300)
+  closeSync(second)
+  const anew = native.openTun({ ...options, multiQueue: true, mtuBytes: 1380 }).fd
+  assert.equal(native.tunState(anew).mtuBytes, 1380)
+})
+
 namespaceTest('a device that is not persistent goes with its descriptor', () => {
   const fd = open('short')
   assert.ok(indexOf('short') > 0)

@@ -296,6 +296,22 @@ namespaceTest('a socket says what it got, and a port that is taken is named', ()
   assert.throws(() => native.openUdp({ ...again, port: 65_536 }), { name: 'RangeError' })
 })
 
+namespaceTest('a socket that only sends drops what arrives', () => {
+  const { harness, from, to, remote } = openPair(4)
+  const { native, context, memory } = harness
+  const options = { family: 4, port: 0, fwmark: 0, gro: false, sendOnly: true } as const
+  const only = native.openUdp(options)
+  const words = { LENGTH: 10, SEGMENT_SIZE: 10 }
+  setTrain(memory, 0, { ...words, FD: from }, { ...remote, port: only.port })
+  setTrain(memory, 1, { ...words, FD: only.fd }, remote)
+  assert.equal(native.sendUdp(context, 0, 2, 1), 2)
+  waitFor(harness, to, POLL.IN)
+  assert.equal(native.receiveUdp(context, to, 2, 1), 1)
+  assert.equal(remoteView(memory, 2).getUint16(REMOTE.PORT, true), only.port)
+  // Loopback is not late: what was sent first would be there.
+  assert.equal(native.receiveUdp(context, only.fd, 3, 1), 0)
+})
+
 namespaceTest('the mark of a socket decides its route', () => {
   ip('addr add 192.0.2.1/32 dev lo')
   ip('rule add fwmark 0xf0000001 table 100')

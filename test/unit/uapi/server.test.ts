@@ -341,17 +341,18 @@ test('a listening descriptor is adopted', async context => {
       readOnly: false, directory: ${JSON.stringify(directory)}, fd: 3,
       onSocketRemoved: () => server.close(), log: () => {} })`
   const listener = createServer()
-  await new Promise<void>(resolve => listener.listen(path, resolve))
+  await new Promise<void>(resolve => listener.listen(`${path}.bound`, resolve))
+  linkSync(`${path}.bound`, path)
   const { fd } = Reflect.get(listener, '_handle') as { fd: number }
   const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', adopter], {
     stdio: ['ignore', 'inherit', 'inherit', fd],
   })
   const exited = once(child, 'exit')
-  listener.unref()
+  await once(child, 'spawn')
+  listener.close()
   assert.deepEqual(await ask(path, 'get=1\n\n'), { lines: ['listen_port=40000'], errno: 0 })
   unlinkSync(path)
   assert.deepEqual(await exited, [0, null])
-  listener.close()
 })
 
 test('a descriptor that is no socket is one clear error', async context => {

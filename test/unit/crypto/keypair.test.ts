@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { inspect } from 'node:util'
+import { Keypair, KeypairPlaces } from '../../../src/crypto/keypair.ts'
+import { method } from '../../../src/tables/shared.ts'
+
+function make(localIndex: number, initiator: boolean, methodCode: number = method.chacha20Poly1305) {
+  return new Keypair({
+    cable: 3,
+    localIndex,
+    remoteIndex: 2,
+    initiator,
+    method: methodCode,
+    createdMs: 1_000,
+    sendKey: new Uint8Array(32).fill(0xab),
+    receiveKey: new Uint8Array(32).fill(0xcd),
+  })
+}
+
+test('bug catalogue: message limits are beyond 32 bits, where a short counter would wrap', () => {
+  const keypair = make(1, true)
+  assert.equal(keypair.rekeyAtMessages, 2 ** 52)
+  assert.equal(keypair.rejectAfterMessages, 2 ** 53)
+  assert.equal(BigInt(keypair.rejectAfterMessages), 2n ** 53n)
+})
+
+test('AES-256-GCM has its own message limits (RFC 9001 B.1.1)', () => {
+  const keypair = make(1, false, method.aes256Gcm)
+  assert.equal(keypair.rekeyAtMessages, 2 ** 27)
+  assert.equal(keypair.rejectAfterMessages, 2 ** 28)
+})
+
+test('both ends reject after 180 s, the initiator alone renews after 120 s', () => {
+  assert.equal(make(1, true).rekeyAtMs, 121_000)
+  assert.equal(make(1, false).rekeyAtMs, Number.POSITIVE_INFINITY)
+  assert.equal(make(1, false).rejectAtMs, 181_000)
+  const places = new KeypairPlaces()
+  places.takeInitiated(make(1, true))
+  assert.ok(places.usable(180_999))
+  assert.equal(places.usable(181_000), undefined)
+})
+
+test('an initiated keypair is current at once, and the one before is previous', () => {
+  const places = new KeypairPlaces()
+  const [a, b, c] = [make(1, true), make(2, true), make(3, true)]
+  assert.deepEqual(places.takeInitiated(a), [])
+  assert.deepEqual(places.takeInitiated(b), [])
+  assert.deepEqual(places.takeInitiated(c), [a])
+  assert.deepEqual([places.previous, places.current, places.next], [b, c, undefined])
+})
+
+test('an answered keypair waits as next, and drops the previous and the next before', () => {
+  const places = new KeypairPlaces()
+  const [a, b, c, d] = [make(1, true), make(2, true), make(3, false), make(4, false)]
+  places.takeInitiated(a)
+  places.takeInitiated(b)
+  assert.deepEqual(places.takeAnswered(c), [a])
+  assert.deepEqual(places.takeAnswered(d), [c])
+  assert.deepEqual([places.previous, places.current, places.next], [undefined, b, d])
+  assert.deepEqual(places.promote(), [])
+  assert.deepEqual([places.previous, places.current, places.next], [b, d, undefined])
+})
+
+test('with a next waiting, an initiated keypair keeps that one and drops the current', () => {
+  const places = new KeypairPlaces()
+  const [a, b, c] = [make(1, true), make(2, false), make(3, true)]
+  places.takeInitiated(a)
+  places.takeAnswered(b)
+  assert.deepEqual(places.takeInitiated(c), [a])
+  assert.deepEqual([places.previous, places.current, places.next], [b, c, undefined])
+  assert.deepEqual(places.clear(), [b, c])
+})
+
+test('keys are not printed, and wiping clears both', () => {
+  const keypair = make(1, true)
+  for (const text of [inspect(keypair), JSON.stringify(keypair), inspect({ keypair })]) {
+    assert.doesNotMatch(text, /171|205|abab|cdcd|Key:/, text)
+  }
+  keypair.wipe()
+  assert.ok([...keypair.sendKey, ...keypair.receiveKey].every(byte => byte === 0))
+})
