@@ -1,5 +1,5 @@
 # Built by scripts/build-native. The core is one static library, so that the addon and its test
-# variant (the same with one more export, `test`) are made from the same objects.
+# variant (the same with the exports of test-exports.cc) are made from the same objects.
 {
   'target_defaults': {
     'defines': ['NAPI_VERSION=9', 'NODE_ADDON_API_CPP_EXCEPTIONS'],
@@ -10,6 +10,8 @@
       # As system headers: their warnings are not ours.
       '-isystem', '<(module_root_dir)/../node_modules/node-addon-api',
     ],
+    # A symbol that is missing shows when the addon is loaded, not at its first use.
+    'ldflags': ['-Wl,-z,relro,-z,now'],
   },
   'targets': [
     {

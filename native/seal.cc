@@ -38,7 +38,7 @@ int32_t PaddedLength(int32_t length, int32_t mtu) {
 // counter is at or past the limit, and everybody is refused from now on.
 bool TakeNonces(Slot& slot, uint64_t count, uint64_t* first) {
   const uint64_t limit = slot.reject_after_messages;
-  // Not adding where the limit was reached keeps a counter with a high limit from wrapping.
+  // Limits are at most 2^53: what is added beyond them in vain, once per thread, cannot wrap.
   if (__atomic_load_n(&slot.send_counter, __ATOMIC_RELAXED) >= limit) return false;
   *first = __atomic_fetch_add(&slot.send_counter, count, __ATOMIC_RELAXED);
   return count <= limit && *first <= limit - count;

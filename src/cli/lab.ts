@@ -8,11 +8,11 @@
 
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { defaultLabName, labCommandLine } from '../lab/hints.ts'
-import { dropLab, type Lab, openLab, raiseLab, waitForCables } from '../lab/lab.ts'
+import { dropLab, type Lab, openLab, type RaisedLab, raiseLab, waitForCables } from '../lab/lab.ts'
 import { type Proof, proofsOf } from '../lab/proof.ts'
 import { entered } from '../lab/sandbox.ts'
 import { type LabStatus, labStatus } from '../lab/status.ts'
-import { clustersMost, type Driver, findSpace, type LabPlan, wireSpace } from '../lab/topology.ts'
+import { clustersMost, type Driver, findSpace, wireSpace } from '../lab/topology.ts'
 import { exitCode, GatewayError } from '../net/errors.ts'
 import { output } from './output.ts'
 import { type Column, formatTable } from './table.ts'
@@ -50,37 +50,29 @@ export function labCommand(): Command {
 }
 
 async function up(options: BuildOptions): Promise<void> {
-  const signal = interruptSignal()
-  const lab = await raise(options, signal)
-  const silent = await connect(lab)
-  // From here on an interrupt has nothing to undo.
-  lab.sandbox.keep()
-  say(
-    `lab ${lab.plan.name} is up: ${labCommandLine(lab.plan, 'status')}`,
-    silent ? 'warning' : 'ok',
-  )
-  if (silent) process.exitCode = exitCode.failed
+  await withLab(options, async (lab, signal) => {
+    const connected = await connect(lab)
+    signal.throwIfAborted()
+    // From here on an interrupt has nothing to undo.
+    lab.sandbox.keep()
+    const { plan } = lab
+    say(`lab ${plan.name} is up: ${labCommandLine(plan, 'status')}`, connected ? 'ok' : 'warning')
+    if (!connected) process.exitCode = exitCode.failed
+  })
 }
 
 async function runLab(options: BuildOptions): Promise<void> {
-  const signal = interruptSignal()
   const startedMs = performance.now()
-  const lab = await raise(options, signal)
-  try {
+  await withLab(options, async (lab, signal) => {
     await connect(lab)
     const failed = await showProofs(lab, signal)
-    signal.throwIfAborted()
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
     summarize(failed, `in ${seconds} s`)
     if (failed.length > 0) process.exitCode = exitCode.failed
     if (process.stdin.isTTY && process.stdout.isTTY) await stay(lab, signal)
-  } catch (error) {
-    if (!signal.aborted) throw error
-    process.exitCode = exitCode.interrupted
-  } finally {
     say('taking the lab down')
     await dropLab(lab.plan.name)
-  }
+  })
 }
 
 async function prove({ name }: NameOption): Promise<void> {
@@ -136,23 +128,32 @@ function parseClusters(text: string): number {
   return clusters
 }
 
-async function raise({ name, cable, clusters }: BuildOptions, signal: AbortSignal) {
+/** Builds a lab and works with it. It ends when the work fails or a signal interrupts. */
+async function withLab(
+  { name, cable, clusters }: BuildOptions,
+  work: (lab: RaisedLab, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const signal = interruptSignal()
+  let lab: RaisedLab | undefined
   try {
-    return await raiseLab({ name, driver: cable, clusters }, { note: text => say(text), signal })
+    lab = await raiseLab({ name, driver: cable, clusters }, { note: text => say(text), signal })
+    await work(lab, signal)
   } catch (error) {
+    // What raiseLab could not finish it has undone itself.
+    if (lab !== undefined) await dropLab(name)
     if (!signal.aborted) throw error
-    throw new GatewayError('INTERRUPTED', 'interrupted: the lab is down again', {
+    throw new GatewayError('INTERRUPTED', `interrupted: lab ${name} is down again`, {
       exit: exitCode.interrupted,
     })
   }
 }
 
-/** Waits for the handshakes; true when some cable had none. */
+/** Waits for the handshakes; false when some cable had none. */
 async function connect(lab: Lab): Promise<boolean> {
   say('waiting for the cables')
   const silent = await waitForCables(lab, 10_000)
   for (const cable of silent) say(`no handshake yet: ${cable}`, 'warning')
-  return silent.length > 0
+  return silent.length === 0
 }
 
 async function showProofs(lab: Lab, signal?: AbortSignal): Promise<Proof[]> {
@@ -185,17 +186,25 @@ function summarize(failed: readonly Proof[], how: string): void {
 }
 
 /** Waits for Ctrl-C with something to do meanwhile. */
-async function stay(plan: LabPlan, signal: AbortSignal): Promise<void> {
+async function stay({ plan, sandbox }: Lab, signal: AbortSignal): Promise<void> {
   const [east, west] = plan.clusterPlans
+  // tcpdump cannot run for a plain user, see capture.py.
+  const look = sandbox.rootless ? 'bin/hawser status' : 'tcpdump -ni wire0 -c 10 udp'
   const things = [
-    `${east.name}/pod-a -- curl -s http://${west.podB.address}/`,
-    `${east.name}/gateway -- tcpdump -ni wire0 -c 10 udp`,
-    `${west.name}/gateway -- ${plan.driver === 'wireguard' ? 'wg show' : 'ip -s link'}`,
+    labCommandLine(plan, 'exec', `${east.name}/pod-a -- curl -s http://${west.podB.address}/`),
+    labCommandLine(plan, 'exec', `${east.name}/gateway -- ${look}`),
+    labCommandLine(plan, 'status'),
   ]
-  const lines = things.map(thing => `  ${labCommandLine(plan, 'exec', thing)}\n`)
-  process.stderr.write(
-    `\nThe lab stays until Ctrl-C. In another terminal try:\n${lines.join('')}\n`,
-  )
+  const lines = things
+    .map(
+      thing => `  ${thing}
+`,
+    )
+    .join('')
+  process.stderr.write(`
+The lab stays until Ctrl-C. In another terminal try:
+${lines}
+`)
   const timer = setInterval(() => {}, 1 << 30)
   await new Promise(resolve => signal.addEventListener('abort', resolve))
   clearInterval(timer)

@@ -44,8 +44,7 @@ export function statusText(status: DatapathStatus, options: StatusViewOptions): 
   return `${facts.join('')}\n${formatTable([...columns, ...added], rows, widthMax)}`
 }
 
-/** All drops of a status, added up. */
-export function sumOf(counts: Readonly<Record<string, number>>): number {
+function sumOf(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0)
 }
 

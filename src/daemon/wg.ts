@@ -64,8 +64,6 @@ export async function runWireguard(
   try {
     parts.secureProcess(keptCapabilities)
     await serve(options, parts, ended)
-  } catch (error) {
-    throw explain(error, options.interfaceName)
   } finally {
     process.off('SIGINT', onSignal)
     process.off('SIGTERM', onSignal)
@@ -78,13 +76,17 @@ async function serve(
   ended: PromiseWithResolvers<End>,
 ): Promise<void> {
   const { interfaceName, tunFd, uapiFd, uapiDirectory, log } = options
-  const datapath = await parts.startDatapath({
-    interfaceName,
-    persistent: false,
-    onEnd: (reason, failed) => ended.resolve({ reason, failed }),
-    log,
-    ...(tunFd === undefined ? {} : { tunFd }),
-  })
+  const datapath = await parts
+    .startDatapath({
+      interfaceName,
+      persistent: false,
+      onEnd: (reason, failed) => ended.resolve({ reason, failed }),
+      log,
+      ...(tunFd === undefined ? {} : { tunFd }),
+    })
+    .catch((error: unknown) => {
+      throw explain(error, interfaceName)
+    })
   let server: UapiServer | undefined
   const stop = async (): Promise<void> => {
     await server?.close()
@@ -119,37 +121,34 @@ function realParts(): WireguardParts {
   return { startDatapath, secureProcess: keep => native.secureProcess(keep) }
 }
 
-/** Turns what the kernel said at the start into what to do about it. */
-function explain(error: unknown, interfaceName: string): unknown {
-  if (!(error instanceof Error) || !('code' in error)) return error
-  if (error instanceof GatewayError && error.hint !== undefined) return error
-  const cause = error
-  switch (error.code) {
-    case 'EPERM':
-    case 'EACCES':
-      return new GatewayError('EPERM', `${interfaceName}: needs root or CAP_NET_ADMIN`, {
-        hint: 'run it as root',
-        cause,
-      })
-    case 'ENOENT':
-    case 'ENODEV':
-    case 'ENXIO':
-      return new GatewayError('ENODEV', `${interfaceName}: there is no /dev/net/tun here`, {
-        hint: 'modprobe tun; in a container: give it the device /dev/net/tun',
-        cause,
-      })
-    case 'EBUSY':
-      return new GatewayError('EBUSY', `${interfaceName}: another process has this device`, {
-        hint: `choose another name, or end that process; \`ip -d link show ${interfaceName}\``,
-        cause,
-      })
-    case 'EEXIST':
-    case 'EINVAL':
-      return new GatewayError('EEXIST', `${interfaceName}: cannot be a TUN device`, {
-        hint: `choose another name; \`ip -d link show ${interfaceName}\` tells what has it`,
-        cause,
-      })
-    default:
-      return error
-  }
+/** Turns what the kernel said to the TUN device into what is wrong and what to do about it. */
+function explain(error: unknown, name: string): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const known = deviceErrors[code]
+  if (known === undefined) return error
+  const [what, hint] = known
+  return new GatewayError(code, `${name}: ${what}`, {
+    hint: hint.replaceAll('NAME', name),
+    cause: error,
+  })
+}
+
+const noDriver = ['there is no TUN driver here', 'modprobe tun'] as const
+const notAllowed = ['making a TUN device needs root or CAP_NET_ADMIN', 'run it as root'] as const
+
+const deviceErrors: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+  EPERM: notAllowed,
+  EACCES: notAllowed,
+  ENOENT: [
+    'there is no /dev/net/tun here',
+    'modprobe tun; in a container, give it the device /dev/net/tun',
+  ],
+  ENODEV: noDriver,
+  ENXIO: noDriver,
+  EBUSY: [
+    'this interface is in use by another process',
+    'choose another name, or delete it: ip link delete NAME',
+  ],
+  // The name itself was checked: a device of another kind has it.
+  EINVAL: ['this name belongs to a device of another kind', 'choose another; ip -d link show NAME'],
 }

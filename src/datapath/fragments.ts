@@ -3,8 +3,7 @@
 
 import type { ContextMemory } from '../native.ts'
 import { ROW, ROW_HEADROOM } from '../packet/batch.ts'
-import { write16 } from '../packet/bytes.ts'
-import { fold, sum } from '../packet/checksum.ts'
+import { finishChecksum } from '../packet/checksum.ts'
 import { fragmentIpv4 } from '../packet/fragment.ts'
 
 export class Fragments {
@@ -53,17 +52,4 @@ export class Fragments {
     }
     return true
   }
-}
-
-/** Finishes a checksum whose field holds the folded sum of the pseudo header. */
-function finishChecksum(
-  slab: Uint8Array,
-  offset: number,
-  length: number,
-  start: number,
-  field: number,
-): void {
-  const value = ~fold(sum(slab, offset + start, length - start, 0)) & 0xffff
-  // For UDP 0 says "no checksum"; in TCP and ICMP 0xffff is the same number.
-  write16(slab, offset + start + field, value === 0 ? 0xffff : value)
 }

@@ -7,7 +7,7 @@ import { STATE, TRAIN } from '../packet/batch.ts'
 import { COUNTER, drop, noCable } from '../tables/counters.ts'
 import { CABLE, REMOTE, type SharedMemory } from '../tables/shared.ts'
 
-const errno = { EIO: 5, EAGAIN: 11, EINVAL: 22, EMSGSIZE: 90 } as const
+const errno = { EIO: 5, EAGAIN: 11, EMSGSIZE: 90 } as const
 
 export class Sender {
   readonly #native: BreathFunctions
@@ -88,9 +88,9 @@ export class Sender {
   #recover(error: number): boolean {
     if (error === errno.EAGAIN) return false
     const train = this.#nextTrain
-    if (error === errno.EINVAL && this.#clearSource(train)) return true
     if (error === errno.EMSGSIZE || error === errno.EIO) return this.#sendSingly(train)
-    this.#skip(train)
+    // A source address that is gone is refused as EINVAL or ENETUNREACH, depending on the kernel.
+    if (!this.#clearSource(train)) this.#skip(train)
     return true
   }
 

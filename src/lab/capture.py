@@ -17,7 +17,7 @@ frames = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL
 try:
     frames.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)
 except PermissionError:
-    pass  # Only the first user namespace may; the usual buffer is used instead.
+    pass  # Allowed to root of the first user namespace only; the usual buffer has to do.
 frames.bind((sys.argv[1], ETH_P_ALL))
 out = sys.stdout.buffer
 out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, SNAP_LENGTH, 1))

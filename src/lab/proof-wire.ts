@@ -81,17 +81,9 @@ async function wire(lab: Lab, encrypted: boolean): Promise<Outcome> {
   let delivery: Finished | undefined
   const summary = await capture(lab, question, body.length, async () => {
     const url = `http://${west.podB.address}/`
-    const post = [
-      'curl',
-      '-sS',
-      '-m',
-      '10',
-      '-H',
-      `X-Marker: ${marker}`,
-      '--data-binary',
-      '@-',
-      url,
-    ]
+    // Slow enough for a recording whose buffer is that of a plain user.
+    const curl = ['curl', '-sS', '-m', '20', '--limit-rate', '4M', '-H', `X-Marker: ${marker}`]
+    const post = [...curl, '--data-binary', '@-', url]
     delivery = await runIn(lab.sandbox, east.podB.space, post, { input: body })
   })
   const after = await counters()

@@ -40,7 +40,7 @@ export class PacketView {
    * Addresses of IPv4 as unsigned numbers; 0 for IPv6. They begin as what is no small integer, so
    * that V8 makes the fields doubles: storing a large address then allocates nothing.
    */
-  source4: number | undefined
+  source4 = 0xffff_ffff
   destination4 = 0xffff_ffff
   /** Byte offsets in the slab of the addresses, for both families. */
   sourceOffset = 0

@@ -96,6 +96,11 @@ export class Connection {
     })
   }
 
+  /** False once the connection is only waiting for the client to hang up. */
+  get isServed(): boolean {
+    return !this.#ended
+  }
+
   /** Ends the connection, telling the client why. */
   refuse(error: GatewayError): void {
     if (this.#ended) return
@@ -160,7 +165,10 @@ export class Connection {
     else if (this.#unanswered === 0) this.#hangUp(new Uint8Array(0))
   }
 
-  /** Nothing is read from here on. The client may read what is under way, but not for ever. */
+  /**
+   * Nothing is taken from here on. The client has some time to read what is under way: its side
+   * closes then. Closing first would fail its next write, and it would never see the reason.
+   */
   #hangUp(lastBytes: Uint8Array): void {
     const socket = this.#socket
     this.#ended = true
@@ -169,7 +177,7 @@ export class Connection {
     timer.unref()
     socket.on('close', () => clearTimeout(timer))
     socket.resume()
-    socket.end(lastBytes, () => socket.destroy())
+    socket.end(lastBytes)
   }
 
   #serve(frame: Frame): void {

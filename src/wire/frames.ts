@@ -31,10 +31,13 @@ export const frameType = {
 /** More than the largest legal snapshot takes (16 384 cables, 130 560 prefixes: about 12 MB). */
 export const frameBytesMax = 64 * 1024 * 1024
 
+/** Parsed JSON takes up to forty times its size: 16 MiB of nothing but brackets are 700 MB. */
+export const headBytesMax = 16 * 1024 * 1024
+
 /** Before a hello nobody needs more. */
 export const helloBytesMax = 4096
 
-export const HEADER_BYTES = 16
+const HEADER_BYTES = 16
 
 const smallBufferBytes = 16 * 1024
 
@@ -57,7 +60,8 @@ export interface Frame {
 export function encodeFrame(type: number, id: number, body: Body): Uint8Array {
   const head = new TextEncoder().encode(JSON.stringify(body.head))
   const size = HEADER_BYTES + head.length + body.trailer.length
-  if (size > frameBytesMax) throw tooLarge(size, frameBytesMax)
+  if (size > frameBytesMax) throw tooLarge('frame', size, frameBytesMax)
+  if (head.length > headBytesMax) throw tooLarge('head', head.length, headBytesMax)
   const bytes = new Uint8Array(size)
   const view = new DataView(bytes.buffer)
   view.setUint32(0, size - 4, true)
@@ -107,13 +111,15 @@ export class FrameReader {
     if (this.pendingBytes < 4) return undefined
     const view = new DataView(this.#buffer.buffer, this.#start, this.pendingBytes)
     const size = 4 + view.getUint32(0, true)
-    if (size > this.maxBytes) throw tooLarge(size, this.maxBytes)
+    if (size > this.maxBytes) throw tooLarge('frame', size, this.maxBytes)
     if (size < HEADER_BYTES)
       throw new GatewayError('EPROTO', `a frame of ${size} bytes is shorter than its header`)
-    if (this.pendingBytes < size) return undefined
+    if (this.pendingBytes < HEADER_BYTES) return undefined
     const headBytes = view.getUint32(12, true)
+    if (headBytes > headBytesMax) throw tooLarge('head', headBytes, headBytesMax)
     if (headBytes > size - HEADER_BYTES)
       throw new GatewayError('EPROTO', `a head of ${headBytes} bytes in a frame of ${size}`)
+    if (this.pendingBytes < size) return undefined
     const bytes = this.#buffer.slice(this.#start, this.#start + size)
     const frame: Frame = {
       type: view.getUint8(4),
@@ -161,6 +167,6 @@ export class FrameReader {
   }
 }
 
-function tooLarge(size: number, most: number): GatewayError {
-  return new GatewayError('EMSGSIZE', `a frame of ${size} bytes; at most ${most} are taken`)
+function tooLarge(what: string, size: number, most: number): GatewayError {
+  return new GatewayError('EMSGSIZE', `a ${what} of ${size} bytes; at most ${most} are taken`)
 }

@@ -14,7 +14,10 @@ import type { Tables } from '../tables/tables.ts'
 import { Connection, type ConnectionTarget } from './connection.ts'
 import { wipeTables } from './tables.ts'
 
-/** Clients at the same time. The next one is turned away with EAGAIN. */
+/**
+ * Clients at the same time. The next one is turned away with EAGAIN; four times as many connections,
+ * with those that read their farewell, and the next one is closed without a word.
+ */
 export const clientsMax = 32
 
 /** Room for a path in sockaddr_un, without its closing zero. */
@@ -46,9 +49,11 @@ export async function startWireServer(options: WireServerOptions): Promise<WireS
     const connection = new Connection(socket, target, log)
     connections.add(connection)
     socket.on('close', () => connections.delete(connection))
-    const refusal = judge(socket, options, connections.size)
+    const served = [...connections].filter(({ isServed }) => isServed).length
+    const refusal = judge(socket, options, served)
     if (refusal) connection.refuse(refusal)
   })
+  server.maxConnections = 4 * clientsMax
   await listen(server, path)
   server.on('error', error => log(`socket ${path}: ${error.message}`))
   return {
@@ -78,7 +83,8 @@ function judge(
   try {
     const { uid, pid } = options.peerCredentials(descriptorOf(socket))
     if (uid === 0 || uid === own) return undefined
-    return new GatewayError('EPERM', `process ${pid} has uid ${uid}; only 0 and ${own} may attach`)
+    const allowed = own === 0 ? 'root' : `root and uid ${own}`
+    return new GatewayError('EPERM', `process ${pid} has uid ${uid}; only ${allowed} may attach`)
   } catch (cause) {
     return new GatewayError('EPERM', 'the other end cannot be identified', { cause })
   }
@@ -108,7 +114,7 @@ function oneAtATime(datapath: ConnectionTarget, log: (line: string) => void): Co
     await datapath.apply(tables)
     if (replaced) wipeTables(replaced)
     replaced = before
-    log(`generation ${tables.generation} in force: ${tables.cables.length} cables`)
+    log(`generation ${tables.generation} in force, cables: ${tables.cables.length}`)
   }
   return {
     interfaceName: datapath.interfaceName,

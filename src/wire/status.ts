@@ -25,7 +25,7 @@ export interface PlainStatus extends Omit<DatapathStatus, 'cables'> {
   readonly cables: readonly PlainCable[]
 }
 
-export interface PlainCable extends Omit<CableStatus, 'remote'> {
+interface PlainCable extends Omit<CableStatus, 'remote'> {
   readonly remote?: string
 }
 

@@ -6,11 +6,11 @@ import { type Address, maskBytes, type Prefix, type Remote } from '../../src/net
 import type { CableStatus, DatapathStatus } from '../../src/tables/status.ts'
 import type { CableTable, DeviceTable, Tables } from '../../src/tables/tables.ts'
 
-export function bytesOf(length: number): fc.Arbitrary<Uint8Array> {
+function bytesOf(length: number): fc.Arbitrary<Uint8Array> {
   return fc.uint8Array({ minLength: length, maxLength: length })
 }
 
-export const arbitraryAddress: fc.Arbitrary<Address> = fc.oneof(
+const arbitraryAddress: fc.Arbitrary<Address> = fc.oneof(
   bytesOf(4).map((bytes): Address => ({ family: 4, bytes })),
   bytesOf(16).map((bytes): Address => ({ family: 6, bytes })),
 )

@@ -38,7 +38,7 @@ export const nothingSent: SentInstants = {
 }
 
 /** Fills an array from a source of numbers in [0, 1). */
-export function fillRandom(random: () => number, bytes: Uint8Array): Uint8Array {
+export function fillRandom<T extends Uint8Array>(random: () => number, bytes: T): T {
   for (let i = 0; i < bytes.length; i++) bytes[i] = Math.floor(random() * 256)
   return bytes
 }

@@ -46,6 +46,11 @@ export class UapiClient {
     socket.on('end', () => this.#end())
   }
 
+  /** What has come and was not taken by `answer`. */
+  get unread(): string {
+    return this.#text
+  }
+
   send(request: string | Uint8Array): void {
     this.socket.write(request)
   }

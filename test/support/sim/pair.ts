@@ -28,8 +28,12 @@ export interface PairOptions {
 
 export const eastAddress = '192.0.2.1:4500'
 export const westAddress = '192.0.2.2:4500'
-const eastPod = '10.1.0.7'
-const westPod = '10.2.0.7'
+export const eastPod = '10.1.0.7'
+export const westPod = '10.2.0.7'
+export const eastPod6 = 'fd00:1::7'
+export const westPod6 = 'fd00:2::7'
+const eastPrefixes = ['10.1.0.0/16', 'fd00:1::/32']
+const westPrefixes = ['10.2.0.0/16', 'fd00:2::/32']
 
 export class SimPair {
   readonly network: SimNetwork
@@ -54,7 +58,7 @@ export class SimPair {
 
   eastTables(changes: Partial<WireguardCable> = {}): Tables {
     const remote = parseRemote(westAddress)
-    const base = this.#cable('west', this.westKeys.publicKey, '10.2.0.0/16')
+    const base = this.#cable('west', this.westKeys.publicKey, westPrefixes)
     return this.#tables(this.eastKeys, { ...base, remote, remoteSerial: 1, ...changes })
   }
 
@@ -62,7 +66,7 @@ export class SimPair {
     const known = this.#options.westKnowsEast
       ? { remote: parseRemote(eastAddress), remoteSerial: 1 }
       : {}
-    const base = this.#cable('east', this.eastKeys.publicKey, '10.1.0.0/16')
+    const base = this.#cable('east', this.eastKeys.publicKey, eastPrefixes)
     return this.#tables(this.westKeys, { ...base, ...known, ...changes })
   }
 
@@ -90,12 +94,12 @@ export class SimPair {
     return new SimGateway({ network: this.network, address, random: this.random })
   }
 
-  #cable(name: string, publicKey: Uint8Array, prefix: string): WireguardCable {
+  #cable(name: string, publicKey: Uint8Array, prefixes: readonly string[]): WireguardCable {
     const { presharedKey, keepaliveSeconds = 0 } = this.#options
     return {
       ...{ driver: 'wireguard', name, publicKey, keepaliveSeconds, remoteSerial: 0 },
       ...(presharedKey === undefined ? {} : { presharedKey }),
-      allowedIps: [parsePrefix(prefix)],
+      allowedIps: prefixes.map(parsePrefix),
     }
   }
 

@@ -4,7 +4,11 @@ import { inspect } from 'node:util'
 import { Keypair, KeypairPlaces } from '../../../src/crypto/keypair.ts'
 import { method } from '../../../src/tables/shared.ts'
 
-function make(localIndex: number, initiator: boolean, methodCode: number = method.chacha20Poly1305) {
+function make(
+  localIndex: number,
+  initiator: boolean,
+  methodCode: number = method.chacha20Poly1305,
+) {
   return new Keypair({
     cable: 3,
     localIndex,

@@ -135,7 +135,13 @@ function start(suite: Suite): Started {
       message,
     ),
   )
-  return { initiator, responder, toInitiator: peerOf(responder, initiator.publicKey), sent, message }
+  return {
+    initiator,
+    responder,
+    toInitiator: peerOf(responder, initiator.publicKey),
+    sent,
+    message,
+  }
 }
 
 function respond({ responder, toInitiator, message }: Started, psk: Uint8Array): Uint8Array {
@@ -143,9 +149,7 @@ function respond({ responder, toInitiator, message }: Started, psk: Uint8Array):
   const opened = present(openInitiation(nobleAead, identified, toInitiator, new Uint8Array(12)))
   const out = new Uint8Array(48)
   const ephemeral = new Uint8Array(32).fill(4)
-  present(
-    writeResponse(nobleAead, opened, toInitiator, psk, ephemeral, new Uint8Array(0), out),
-  )
+  present(writeResponse(nobleAead, opened, toInitiator, psk, ephemeral, new Uint8Array(0), out))
   return out
 }
 

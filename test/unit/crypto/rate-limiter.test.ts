@@ -27,7 +27,10 @@ test('bug catalogue: the limit is per source address, not global', () => {
   countAllowed(limiter, one, Array<number>(50).fill(0))
   assert.ok(!limiter.allow(one, 0))
   assert.ok(limiter.allow(remoteRecord([192, 0, 2, 2], 1000), 0))
-  assert.ok(!limiter.allow(remoteRecord([192, 0, 2, 1], 2000), 0), 'another port is the same source')
+  assert.ok(
+    !limiter.allow(remoteRecord([192, 0, 2, 1], 2000), 0),
+    'another port is the same source',
+  )
 })
 
 test('an IPv6 source is its /64', () => {
@@ -43,7 +46,8 @@ test('an IPv6 source is its /64', () => {
 
 test('the table is capped, and forgets sources that were quiet for a second', () => {
   const limiter = new RateLimiter(10)
-  for (let host = 0; host < 10; host++) assert.ok(limiter.allow(remoteRecord([10, 0, 0, host], 1), 0))
+  for (let host = 0; host < 10; host++)
+    assert.ok(limiter.allow(remoteRecord([10, 0, 0, host], 1), 0))
   assert.ok(!limiter.allow(remoteRecord([10, 0, 1, 0], 1), 500))
   assert.equal(limiter.size, 10)
   assert.ok(limiter.allow(remoteRecord([10, 0, 1, 0], 1), 1_000))

@@ -45,7 +45,7 @@ test('only the first descriptors are polled, a negative one never is ready', () 
 })
 
 test('a descriptor that is not open is reported', () => {
-  const fd = openSync('/dev/null')
+  const fd = openSync('/dev/null', 'r')
   closeSync(fd)
   memory.polls.set([fd, POLL.IN, 0])
   assert.equal(native.poll(context, 1, 0), 1)

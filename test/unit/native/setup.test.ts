@@ -5,6 +5,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { Worker } from 'node:worker_threads'
 import { type ContextMemory, loadNative } from '../../../src/native.ts'
 import { method } from '../../../src/tables/shared.ts'
 import { createTestContext } from '../../support/native-context.ts'
@@ -15,6 +16,23 @@ const { memory } = createTestContext()
 test('each context has a number of its own', () => {
   const first = native.createContext(memory)
   assert.equal(native.createContext(memory), first + 1)
+})
+
+test('a thread counts its own contexts, and they end with it', async () => {
+  const support = new URL('../../support/native-context.ts', import.meta.url).href
+  const source = `
+    import { parentPort } from 'node:worker_threads'
+    const { createTestContext } = await import(${JSON.stringify(support)})
+    const { native, context } = createTestContext()
+    parentPort.postMessage([context, native.poll(context, 0, 0)])`
+  native.createContext(memory)
+  for (let round = 0; round < 3; round++) {
+    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`))
+    const said = new Promise(resolve => worker.once('message', resolve))
+    const exited = new Promise(resolve => worker.once('exit', resolve))
+    assert.deepEqual(await said, [0, 0])
+    assert.equal(await exited, 0)
+  }
 })
 
 test('a context with a wrong array is refused', () => {

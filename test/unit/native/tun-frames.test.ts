@@ -60,7 +60,10 @@ function checkRow(words: RowWords, about: string): void {
   }
 }
 
-const addresses = { 4: ['10.1.0.2', '10.2.0.2'], 6: ['fd01::2', 'fd02::2'] } as const
+const addresses: Record<4 | 6, readonly [string, string]> = {
+  4: ['10.1.0.2', '10.2.0.2'],
+  6: ['fd01::2', 'fd02::2'],
+}
 
 /** A right superpacket of a flow with its header, to spoil. */
 function good(index: number, payloadLength = 2500) {

@@ -145,6 +145,15 @@ test('a server of an unknown version is an error with both versions', async cont
   })
 })
 
+test('a client that is turned away before it spoke learns why', async context => {
+  const { path } = await serveWire(context, 12_345)
+  await assert.rejects(DatapathClient.connect(path), {
+    code: 'EPERM',
+    exit: exitCode.unreachable,
+    message: /process 1 has uid 12345; only root/,
+  })
+})
+
 test('a server that sends nonsense is left', async context => {
   const path = join(temporaryDirectory(context), 'x.sock')
   const server = createServer(socket => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))

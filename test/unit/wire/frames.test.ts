@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { encodeFrame, FrameReader, frameBytesMax, parseHead } from '../../../src/wire/frames.ts'
+import {
+  encodeFrame,
+  FrameReader,
+  frameBytesMax,
+  headBytesMax,
+  parseHead,
+} from '../../../src/wire/frames.ts'
 import { testSeed } from '../../support/rng.ts'
 
 const trailer = Uint8Array.of(7, 8, 9)
@@ -61,6 +67,18 @@ test('a frame that is too large is refused by its first four bytes', () => {
   const largest = new FrameReader(100)
   largest.push(Uint8Array.of(96, 0, 0, 0))
   assert.equal(largest.next(), undefined)
+})
+
+test('so is a head that is too large, by the first sixteen bytes of its frame', () => {
+  const header = new Uint8Array(16)
+  const view = new DataView(header.buffer)
+  view.setUint32(0, headBytesMax + 13, true)
+  view.setUint32(12, headBytesMax + 1, true)
+  const reader = new FrameReader(frameBytesMax)
+  reader.push(header)
+  assert.throws(() => reader.next(), { code: 'EMSGSIZE', message: /^a head of/ })
+  const head = 'x'.repeat(headBytesMax)
+  assert.throws(() => encodeFrame(1, 1, { head, trailer }), { code: 'EMSGSIZE' })
 })
 
 test('lengths that contradict each other are refused', () => {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { formatAddress, formatPrefix, formatRemote } from '../../../src/net/address.ts'
 import type { Tables } from '../../../src/tables/tables.ts'
+import { decodeTables } from '../../../src/wire/tables.ts'
 import { parseTablesFile, readTablesFile } from '../../../src/wire/tables-file.ts'
 import { arbitraryTables } from '../../support/arbitraries.ts'
 import { testSeed } from '../../support/rng.ts'
@@ -91,4 +92,16 @@ test('a file that cannot be used is named, with the reason', context => {
     message: /tables\.json: device\.listenPort: expected a whole number/,
     hint: /docs\/wire\.md/,
   })
+})
+
+test('the examples of docs/wire.md are what they say', () => {
+  const page = readFileSync(new URL('../../../docs/wire.md', import.meta.url), 'utf8')
+  const [snapshot, file] = [...page.matchAll(/```json\n(.*?)```/gs)].map(match => match[1])
+  const decoded = decodeTables({ head: JSON.parse(snapshot), trailer: new Uint8Array(96) })
+  assert.deepEqual(
+    decoded.cables.map(cable => cable.driver),
+    ['wireguard', 'vxlan'],
+  )
+  const read = parseTablesFile(new TextEncoder().encode(file), 3)
+  assert.deepEqual([read.generation, read.device.privateKey?.length], [3, 32])
 })
