@@ -5,7 +5,7 @@
 import type { Keypair } from '../crypto/keypair.ts'
 import type { Protocol, ProtocolAction } from '../crypto/protocol.ts'
 import { COUNTER, type DropReason, noCable } from '../tables/counters.ts'
-import { INSTANT } from '../tables/shared.ts'
+import { INSTANT, REMOTE, REPLAY } from '../tables/shared.ts'
 import type { WireguardCable } from '../tables/tables.ts'
 import type { CableDriver, Message } from './driver.ts'
 import type { Outbox } from './outbox.ts'
@@ -37,8 +37,11 @@ export class WireguardDriver implements CableDriver {
   /** By slot; the addon reports slots, the engine wants keypairs. */
   readonly #keypairs: (Keypair | undefined)[] = []
 
+  readonly #replay: Uint32Array
+
   constructor(parts: WireguardParts) {
     this.#parts = parts
+    this.#replay = new Uint32Array(parts.publisher.memory.replay.buffer)
   }
 
   setPrivateKey(key: Uint8Array | undefined, nowMs: number): void {
@@ -57,8 +60,9 @@ export class WireguardDriver implements CableDriver {
       protocol.setPresharedKey(cable, table.presharedKey)
     }
     let isPlaced = true
-    if (table.remote && (known === undefined || table.remoteSerial !== known.remoteSerial)) {
-      isPlaced = publisher.setRemote(cable, writeRemote(new Uint8Array(64), table.remote))
+    if (known === undefined || table.remoteSerial !== known.remoteSerial) {
+      const record = table.remote && writeRemote(new Uint8Array(REMOTE.BYTES), table.remote)
+      isPlaced = publisher.setRemote(cable, record)
     }
     // After the remote: switching keepalives on sends one at once.
     if (known && known.keepaliveSeconds !== table.keepaliveSeconds) {
@@ -92,7 +96,7 @@ export class WireguardDriver implements CableDriver {
   authenticated(slot: number, hasData: boolean, nowMs: number): void {
     const keypair = this.#keypairs[slot]
     if (keypair === undefined) return
-    this.#parts.protocol.authenticated(keypair, hasData, nowMs)
+    this.#parts.protocol.authenticated(keypair, hasData, nowMs, this.#highestCounter(slot))
     if (this.#parts.protocol.actions.length > 0) this.#enact(nowMs)
   }
 
@@ -138,6 +142,12 @@ export class WireguardDriver implements CableDriver {
       publisher.counters[(cable < 0 ? noCable : cable) * COUNTER.WORDS + reason]++
     }
     protocol.dropped.length = 0
+  }
+
+  /** One more than the highest message number received under a slot, as the addon keeps it. */
+  #highestCounter(slot: number): number {
+    const at = (slot * REPLAY.BYTES + REPLAY.NEXT) >> 2
+    return this.#replay[at + 1] * 4_294_967_296 + this.#replay[at]
   }
 
   #act(action: ProtocolAction, nowMs: number): void {

@@ -94,7 +94,7 @@ const tunHints: Readonly<Record<string, string>> = {
   ENODEV: 'modprobe tun',
   ENXIO: 'modprobe tun',
   EBUSY: 'choose another name, or delete the device: ip link delete NAME',
-  EINVAL: 'choose a name of at most 15 characters without / and blanks',
+  EINVAL: 'another kind of device may have this name: ip link show',
 }
 
 interface WorkerHandle {
@@ -155,6 +155,7 @@ class RunningDatapath implements Datapath {
   }
 
   status(): DatapathStatus {
+    this.#checkLink()
     const sockets = this.#sockets
     const some = sockets?.ipv4 ?? sockets?.ipv6
     return {

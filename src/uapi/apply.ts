@@ -231,8 +231,8 @@ class Edit {
   }
 
   /**
-   * A peer that was replaced or removed in this same set comes back with its name; the serial makes
-   * the data path forget the address that it had roamed to.
+   * A peer that was replaced or removed in this same set comes back under its name. Its serial is
+   * new, so that an endpoint in this set counts over the address that it had roamed to.
    */
   #create(key: string, publicKey: Uint8Array): Draft {
     const draft: Draft = {

@@ -29,8 +29,8 @@ export interface Request {
 /** `wg` never writes a line of more than 80 bytes. */
 export const lineBytesMax = 1024
 /** 130 560 allowed IPs, the kernel's own test, are 3 MB. */
-export const requestBytesMax = 64 * 1024 * 1024
-export const operationsMax = 1024 * 1024
+const requestBytesMax = 64 * 1024 * 1024
+const operationsMax = 1024 * 1024
 
 export interface RequestParserOptions {
   /** Answers a set with EPERM. */

@@ -1,0 +1,246 @@
+// `hawser lab` as people use it: its proofs with both cables, what its commands print and return,
+// and that nothing stays behind whatever ends it.
+
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { collect, ended, run } from '../../src/lab/process.ts'
+import { isAlive } from '../../src/lab/sandbox.ts'
+import { findLab } from '../../src/lab/state.ts'
+import { eventually } from '../support/eventually.ts'
+
+const hawser = fileURLToPath(new URL('../../bin/hawser', import.meta.url))
+let serial = 0
+
+for (const cable of ['wireguard', 'vxlan'])
+  test(`lab run proves a lab with a ${cable} cable and leaves nothing`, async () => {
+    const name = uniqueName()
+    const { code, stdout, stderr } = await lab(['run', '--name', name, '--cable', cable])
+    assert.equal(code, 0, stdout + stderr)
+    assert.equal(stdout.match(/^✓ ping .*→.*: 10\..* ms, fd00:.* ms$/gm)?.length, 4, stdout)
+    assert.equal(stdout.match(/^✓ page .*: it saw 10\..* and fd00:/gm)?.length, 2, stdout)
+    assert.match(stdout, /^✓ iperf3 .*: \d+\.\d\d Gbit\/s/m)
+    const seen = /marker sent (\d+) times, seen (\d+) times/.exec(stdout)
+    assert.ok(seen !== null, stdout)
+    assert.equal(Number(seen[2]) > 0, cable === 'vxlan', stdout)
+    if (cable === 'wireguard') assert.match(stdout, /latest handshake: .*\n +transfer: /)
+    assert.match(stdout, /^✓ every proof held in \d+\.\d s\n$/m)
+    assert.equal(findLab(name), undefined)
+    assert.deepEqual(traces(), [])
+  })
+
+test('a lab of three clusters with a plain user’s means', async context => {
+  // Root without CAP_SYS_ADMIN gets what a plain user gets: a user namespace.
+  const name = uniqueName()
+  const plain = ['setpriv', '--bounding-set', '-sys_admin', '--inh-caps', '-all']
+  const command = [...plain, hawser, 'lab', 'up', '--name', name, '--clusters', '3']
+  context.after(() => lab(['down', '--name', name]))
+  const up = await run(command, { timeoutMs: 60_000 })
+  assert.equal(up.code, 0, up.stderr)
+  assert.equal(findLab(name)?.rootless, true)
+  const page = await run([...plain, ...exec(name, 'north/pod-b', 'curl', '-s', '10.20.1.10')])
+  assert.equal(page.stdout, 'this is west/pod-a, you are 10.30.2.10\n')
+})
+
+test('two labs live side by side; commands answer as they should', async context => {
+  const names = [uniqueName(), uniqueName()]
+  context.after(() => Promise.all(names.map(name => lab(['down', '--name', name]))))
+  const [first, second] = await Promise.all([
+    lab(['up', '--name', names[0]]),
+    lab(['up', '--name', names[1], '--cable', 'vxlan']),
+  ])
+  assert.deepEqual([first.code, second.code], [0, 0], first.stderr + second.stderr)
+
+  const status = await lab(['status', '--name', names[0], '-o', 'json'])
+  assert.equal(status.code, 0, status.stderr)
+  const { clusters, cables, ...rest } = JSON.parse(status.stdout)
+  assert.deepEqual(rest, {})
+  assert.deepEqual(
+    clusters.map(({ name }: { name: string }) => name),
+    ['east', 'west'],
+  )
+  const [east] = clusters
+  assert.deepEqual(Object.keys(east), ['name', 'nodes', 'pods'])
+  assert.deepEqual(
+    east.nodes.map(({ name }: { name: string }) => name),
+    ['gateway', 'worker'],
+  )
+  assert.ok(east.nodes[0].addresses.includes('192.0.2.1'))
+  assert.deepEqual(east.pods, [
+    { name: 'pod-a', node: 'gateway', address: '10.10.1.10' },
+    { name: 'pod-b', node: 'worker', address: '10.10.2.10' },
+  ])
+  assert.equal(cables.length, 2)
+  assert.equal(cables[0].state, 'connected')
+
+  for (const name of names) {
+    const page = await run(exec(name, 'east/pod-a', 'curl', '-s', '10.20.2.10'))
+    assert.equal(page.stdout, 'this is west/pod-b, you are 10.10.1.10\n')
+  }
+  const wg = await run(exec(names[0], 'east/gateway', 'wg', 'show', 'all', 'endpoints'))
+  assert.match(wg.stdout, /^hawser0\t\S+\t192\.0\.2\.2:4500\n$/)
+  assert.equal((await run(exec(names[0], 'west/worker', 'sh', '-c', 'exit 7'))).code, 7)
+
+  const again = await lab(['up', '--name', names[0]])
+  assert.equal(again.code, 1)
+  assert.match(again.stderr, /already up\ntry: .* lab down --name/)
+  for (const name of names) assert.equal((await lab(['down', '--name', name])).code, 0)
+  assert.equal((await lab(['status', '--name', names[0]])).code, 3)
+  assert.equal((await lab(['down', '--name', names[0]])).code, 0)
+  assert.deepEqual(traces(), [])
+})
+
+test('at a terminal the lab stays until Ctrl-C and names three things to try', async () => {
+  const name = uniqueName()
+  // script(1) gives the command a terminal and types what it is sent.
+  const line = `${hawser} lab run --name ${name}`
+  const child = spawn('script', ['-qec', line, '/dev/null'], { stdio: ['pipe', 'pipe', 'pipe'] })
+  const both = collect(child)
+  const finished = ended(child)
+  await untilSaid(
+    () => String(both().stdout),
+    /stays until Ctrl-C.*(\r?\n {2}bin\/hawser lab .*){3}/,
+  )
+  assert.ok(findLab(name) !== undefined)
+  child.stdin?.write('\x03')
+  assert.equal(await finished, 0, String(both().stdout))
+  assert.equal(findLab(name), undefined)
+  assert.deepEqual(traces(), [])
+})
+
+test('a proof that does not hold is named with a reason and something to try', async context => {
+  const name = uniqueName()
+  context.after(() => lab(['down', '--name', name]))
+  await mustUp(name)
+  const reject = `nft -f - <<END
+    add table inet t
+    add chain inet t c { type filter hook input priority 0; }
+    add rule inet t c tcp dport 80 reject
+END`
+  const blocked = await run(exec(name, 'west/pod-b', 'sh', '-c', reject))
+  assert.equal(blocked.code, 0, blocked.stderr)
+  const { code, stdout } = await lab(['prove', '--name', name])
+  assert.equal(code, 1, stdout)
+  const failed = stdout.match(/^✗ (?!did not hold).*\n {2}reason: .+\n {2}try: .+$/gm) ?? []
+  assert.equal(failed.length, 2, stdout)
+  assert.match(stdout, /^✓ page west\/pod-a → east\/pod-b/m)
+  assert.match(stdout, /\n✗ did not hold: page east\/pod-b → west\/pod-b; nothing readable .*\n$/)
+})
+
+test('a gateway that died shows in the status', async context => {
+  const name = uniqueName()
+  context.after(() => lab(['down', '--name', name]))
+  await mustUp(name)
+  const kill = 'kill -9 $(ps -eo pid,args | sed -n "s/^ *\\([0-9]*\\) .*main.ts datapath.*/\\1/p")'
+  await run(exec(name, 'west/gateway', 'sh', '-c', kill))
+  const { code, stdout } = await lab(['status', '--name', name])
+  assert.equal(code, 1, stdout)
+  assert.match(stdout, /^west → east +wireguard +down /m)
+})
+
+test('an interrupt at any time takes everything down', async () => {
+  for (const stage of [/making/, /starting \d/, /page server/, /waiting/, /ping/, /page/]) {
+    const name = uniqueName()
+    const { child, output } = begin(['run', '--name', name])
+    const finished = ended(child)
+    await untilSaid(output, stage)
+    child.kill('SIGINT')
+    assert.equal(await finished, 130, `at ${stage}: ${output()}`)
+    assert.equal(findLab(name), undefined)
+  }
+  assert.deepEqual(traces(), [])
+})
+
+test('nothing is left after SIGKILL and the next up or down', async context => {
+  for (const next of ['up', 'down']) {
+    const name = uniqueName()
+    context.after(() => lab(['down', '--name', name]))
+    const { child, output } = begin(['up', '--name', name])
+    const killed = ended(child)
+    await untilSaid(output, /page server/)
+    const half = findLab(name)
+    assert.ok(half !== undefined)
+    child.kill('SIGKILL')
+    await killed
+    // The half-built lab ends by itself.
+    await eventually(() => !isAlive(half))
+    assert.equal((await lab([next, '--name', name])).code, 0)
+    await lab(['down', '--name', name])
+    assert.equal(findLab(name), undefined)
+  }
+  assert.deepEqual(traces(), [])
+})
+
+test('a lab whose holder was killed is gone and can be made again', async context => {
+  const name = uniqueName()
+  context.after(() => lab(['down', '--name', name]))
+  await mustUp(name)
+  const state = findLab(name)
+  assert.ok(state !== undefined)
+  process.kill(state.pid, 'SIGKILL')
+  await eventually(() => !isAlive(state))
+  assert.equal((await lab(['status', '--name', name])).code, 3)
+  await mustUp(name)
+  assert.equal((await lab(['down', '--name', name])).code, 0)
+  assert.deepEqual(traces(), [])
+})
+
+test('wrong flags are usage errors of one line and what to try', async () => {
+  const rows = [
+    ['up', '--clusters', '1'],
+    ['up', '--clusters', '21'],
+    ['up', '--cable', 'string'],
+    ['up', '--name', 'No_Name'],
+    ['status', '-o', 'xml'],
+    ['sideways'],
+  ]
+  for (const row of rows) {
+    const { code, stderr } = await lab(row)
+    assert.equal(code, 2, `${row.join(' ')}: ${stderr}`)
+    assert.match(stderr, /^hawser: .+\ntry: .+\n$/)
+  }
+})
+
+function uniqueName(): string {
+  return `test-${process.pid}-${serial++}`
+}
+
+function lab(words: readonly string[]) {
+  return run([hawser, 'lab', ...words], { timeoutMs: 120_000 })
+}
+
+function exec(name: string, where: string, ...command: string[]): string[] {
+  return [hawser, 'lab', 'exec', '--name', name, where, '--', ...command]
+}
+
+async function mustUp(name: string): Promise<void> {
+  const { code, stderr } = await lab(['up', '--name', name])
+  assert.equal(code, 0, stderr)
+}
+
+function begin(words: readonly string[]): { child: ChildProcess; output: () => string } {
+  const child = spawn(hawser, ['lab', ...words], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const both = collect(child)
+  return { child, output: () => `${both().stdout}${both().stderr}` }
+}
+
+async function untilSaid(output: () => string, pattern: RegExp): Promise<void> {
+  await eventually(() => pattern.test(output()), output)
+}
+
+/**
+ * What this test's labs show of themselves on the machine: devices and namespaces that are named as
+ * theirs, processes with their label. Others may be at work here too.
+ */
+function traces(): string[] {
+  const lines = (command: string, ...words: string[]) =>
+    spawnSync(command, words, { encoding: 'utf8' }).stdout.split('\n')
+  const devices = lines('ip', '-br', 'link').filter(line =>
+    /^(hawser|wire|worker|pod)\d/.test(line),
+  )
+  const namespaces = lines('ip', 'netns').filter(line => /^(wire|(east|west)-)/.test(line))
+  const label = `hawser-lab-test-${process.pid}-`
+  const processes = lines('ps', '-eo', 'args').filter(line => line.includes(label))
+  return [...devices, ...namespaces, ...processes]
+}
