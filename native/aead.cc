@@ -152,8 +152,7 @@ bool RunHandshake(EVP_CIPHER_CTX* context, bool seal, const EVP_CIPHER* cipher, 
   if (length > 0 && EVP_CipherUpdate(context, out, &done, in, length) != 1) return false;
   uint8_t none[kTagBytes];  // an AEAD has nothing left to write, and `out` may have no room
   if (EVP_CipherFinal_ex(context, none, &rest) != 1) return false;
-  return !seal ||
-         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kTagBytes, out + length) == 1;
+  return !seal || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kTagBytes, out + length) == 1;
 }
 
 }  // namespace
@@ -189,9 +188,9 @@ int HandshakeAead(bool seal, uint32_t method, const uint8_t* key, const uint8_t*
                              : method == kAes256Gcm      ? EVP_aes_256_gcm()
                                                          : nullptr;
   EVP_CIPHER_CTX* context = cipher != nullptr ? EVP_CIPHER_CTX_new() : nullptr;
-  const bool good = context != nullptr &&
-                    RunHandshake(context, seal, cipher, key, ad, static_cast<int>(ad_len), in,
-                                 static_cast<int>(length), out);
+  const bool good =
+      context != nullptr && RunHandshake(context, seal, cipher, key, ad, static_cast<int>(ad_len),
+                                         in, static_cast<int>(length), out);
   EVP_CIPHER_CTX_free(context);
   if (!good) OPENSSL_cleanse(out, length);
   return good ? 0 : -EBADMSG;

@@ -22,8 +22,8 @@ AeadState* CreateAeadState();
 void DestroyAeadState(AeadState* state);
 
 struct AeadJob {
-  uint8_t* text;     // plaintext or ciphertext, changed in place; the tag is at text + length
-  uint32_t length;   // without the tag
+  uint8_t* text;    // plaintext or ciphertext, changed in place; the tag is at text + length
+  uint32_t length;  // without the tag
   uint32_t slot;
   uint64_t counter;  // the nonce
   bool good;         // result

@@ -8,7 +8,8 @@
 // Rows stand in the order in which their first packets came.
 //
 // Checksums are verified before two packets are merged, because a superpacket carries an unfinished
-// checksum, which would make a wrong one right. A packet with a wrong one goes on as it came, alone.
+// checksum, which would make a wrong one right. A packet with a wrong one goes on as it came,
+// alone.
 #pragma once
 #include "layout.h"
 
@@ -50,16 +51,16 @@ class Coalescer {
 
   // One direction of a 5-tuple within a slot, and its open row.
   struct Flow {
-    int32_t slot, next;         // the next flow of the bucket, -1 at the end
-    const uint8_t* ip;          // a header with its addresses and ports
+    int32_t slot, next;  // the next flow of the bucket, -1 at the end
+    const uint8_t* ip;   // a header with its addresses and ports
     const uint8_t* transport;
     bool ipv6, tcp;
-    bool verified;              // the checksums of the first packet
-    bool push;                  // PSH of the last packet
-    int32_t row;                // the open row, -1: none
+    bool verified;  // the checksums of the first packet
+    bool push;      // PSH of the last packet
+    int32_t row;    // the open row, -1: none
     int32_t header_length, gso_size;
-    uint32_t sequence;          // that the next packet must have
-    uint16_t id;                // the same
+    uint32_t sequence;  // that the next packet must have
+    uint16_t id;        // the same
     int32_t first_part, last_part;
   };
 

@@ -57,8 +57,12 @@ struct World {
   double state[kStateWords] = {};
   Context c{};
 
-  World() : slab(kSlabHere), send_slab(kSlabHere), rows(kRows), trains(kTrainsHere),
-            pieces(kPieces * 2) {
+  World()
+      : slab(kSlabHere),
+        send_slab(kSlabHere),
+        rows(kRows),
+        trains(kTrainsHere),
+        pieces(kPieces * 2) {
     static auto* counters =
         static_cast<double*>(calloc((size_t{kCables} + 1) * kCounterWords, sizeof(double)));
     static auto* slots = static_cast<Slot*>(calloc(kSlots, sizeof(Slot)));
@@ -246,7 +250,7 @@ void FuzzCoalescing(Input& input) {
       if (words.segment_size == 0) words.segment_size = size;
       // Edits change no length, so all are right but for these two.
       const uint8_t* ip = packet.data();
-      const bool right = ip[0] == 0x45   ? Load16(ip + 2) == packet.size()
+      const bool right = ip[0] == 0x45     ? Load16(ip + 2) == packet.size()
                          : ip[0] >> 4 == 6 ? Load16(ip + 4) + 40u == packet.size()
                                            : false;
       if (!right || size > words.segment_size) break;
@@ -266,7 +270,8 @@ void FuzzCoalescing(Input& input) {
 }
 
 void FillSlab(World& world, Input& input) {
-  for (int32_t i = 0; i < 2048 && !input.empty(); i++) world.slab[static_cast<size_t>(i)] = input.Byte();
+  for (int32_t i = 0; i < 2048 && !input.empty(); i++)
+    world.slab[static_cast<size_t>(i)] = input.Byte();
 }
 
 void FuzzSealing(Input& input) {

@@ -57,8 +57,8 @@ class Sealer {
       : c_(context),
         aead_(aead),
         trains_(static_cast<int32_t>(StateCount(context, kStateTrains, context.train_count))),
-        bytes_(StateCount(context, kStateSendBytes,
-                          static_cast<int64_t>(context.send_slab_bytes))) {}
+        bytes_(
+            StateCount(context, kStateSendBytes, static_cast<int64_t>(context.send_slab_bytes))) {}
 
   // False: there is no room, and nothing was done.
   bool SealRow(Row& row);

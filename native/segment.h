@@ -17,7 +17,7 @@ struct Cut {
   int32_t count;          // of segments, 1 for a lone packet
   int32_t header_length;  // of each segment; 0 for a lone packet
   int32_t gso_size;
-  int32_t transport;        // offset of the TCP or UDP header, or where an unfinished checksum starts
+  int32_t transport;  // offset of the TCP or UDP header, or where an unfinished checksum starts
   int32_t checksum_offset;  // from there; 0: nothing to finish
   bool ipv6, tcp;
   uint64_t network_sum;    // IPv4 header without total length, id and checksum

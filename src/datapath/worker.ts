@@ -7,7 +7,6 @@
 
 import { randomFillSync } from 'node:crypto'
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import sodium from 'libsodium-wrappers'
 import { createXchacha } from '../crypto/xchacha.ts'
 import { type ContextMemory, loadNative } from '../native.ts'
 import { systemClock } from '../net/clock.ts'
@@ -66,7 +65,10 @@ function outboundHalf(): Half {
   }
 }
 
-function inboundHalf(): Half {
+async function inboundHalf(): Promise<Half> {
+  // Only this worker needs it: a WebAssembly instance less in the other.
+  const { default: sodium } = await import('libsodium-wrappers')
+  await sodium.ready
   const built = buildInbound({
     native,
     memory: start.memory,
@@ -172,8 +174,7 @@ function takeMail(half: Half, nowMs: number): boolean {
   }
 }
 
-await sodium.ready
-const half = start.role === 'outbound' ? outboundHalf() : inboundHalf()
+const half = start.role === 'outbound' ? outboundHalf() : await inboundHalf()
 report({ kind: 'ready' })
 const reason = run(half)
 half.end()

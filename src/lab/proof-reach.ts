@@ -33,7 +33,7 @@ export function proveReach(lab: Lab): readonly Proof[] {
 }
 
 /** `east/pod-a`. */
-export function placeName({ cluster, pod }: Place): string {
+function placeName({ cluster, pod }: Place): string {
   return `${cluster.name}/${pod.name}`
 }
 
