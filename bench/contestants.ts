@@ -9,6 +9,7 @@ import { startDaemons } from './daemons.ts'
 import { addresses, ipInNode, type Side, wireDevice } from './network.ts'
 import { buildPeer, type GoPeer } from './peers.ts'
 import type { ContestantName } from './run-record.ts'
+import { startVxlanDaemons } from './vxlan-daemons.ts'
 
 /** The way between two nodes while a contestant provides it. */
 export interface Link {
@@ -84,9 +85,7 @@ export const contestants: readonly Contestant[] = [
     name: 'hawser-vxlan',
     title: 'Hawser, VXLAN, clear',
     podMtuBytes: 1450,
-    prepare: () => {
-      throw new Error('the bench cannot start a VXLAN cable by itself yet')
-    },
+    prepare: () => ({ version: 'this tree', join: () => startVxlanDaemons(hawserProgram()) }),
   },
 ]
 
@@ -109,9 +108,14 @@ function prepareGoPeer(peer: GoPeer, say: (text: string) => void): Prepared {
 }
 
 function prepareHawser(): Prepared {
+  const program = hawserProgram()
+  return { version: 'this tree', join: () => startDaemons([program, 'wg']) }
+}
+
+function hawserProgram(): string {
   const program = `${root}bin/hawser`
   if (!existsSync(program)) throw new Error(`no ${program}`)
-  return { version: 'this tree', join: () => startDaemons([program, 'wg']) }
+  return program
 }
 
 async function joinByRoutes(): Promise<Link> {

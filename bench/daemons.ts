@@ -42,7 +42,8 @@ export async function startDaemons(command: readonly string[]): Promise<DaemonPa
     },
   }
   try {
-    await Promise.all([serving(daemon.a, device.a), serving(daemon.b, device.b)])
+    const socketOf = (side: Side) => `${socketFolder}/${device[side]}.sock`
+    await Promise.all([serving(daemon.a, socketOf('a')), serving(daemon.b, socketOf('b'))])
     const keys = { a: newKeyPair(), b: newKeyPair() }
     configure('a', device.a, keys.a, keys.b)
     configure('b', device.b, keys.b, keys.a)
@@ -89,17 +90,17 @@ function configure(side: Side, device: string, own: KeyPair, remote: KeyPair): v
   ])
 }
 
-/** Resolves when the daemon's UAPI socket is there. */
-async function serving(daemon: Running, device: string): Promise<void> {
+/** Resolves when the daemon's socket is there. */
+export async function serving(daemon: Running, socket: string): Promise<void> {
   const deadline = performance.now() + startTimeoutMs
-  while (!existsSync(`${socketFolder}/${device}.sock`)) {
+  while (!existsSync(socket)) {
     if (!daemon.alive()) throw new Error(`the daemon ended: ${lastLine(daemon.errors())}`)
-    if (performance.now() > deadline) throw new Error(`no UAPI socket after ${startTimeoutMs} ms`)
+    if (performance.now() > deadline) throw new Error(`no ${socket} after ${startTimeoutMs} ms`)
     await new Promise(resolve => setTimeout(resolve, 20))
   }
 }
 
-function deathOf(daemon: Running, side: Side): string | null {
+export function deathOf(daemon: Running, side: Side): string | null {
   if (daemon.alive()) return null
   return `the daemon of node-${side} died: ${lastLine(daemon.errors()) || 'it said nothing'}`
 }

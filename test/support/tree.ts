@@ -41,8 +41,8 @@ const regex = /\/(?:[^/\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*/y
 const beforeRegex = /(?:^|[(,=:[!&|?{};+*%<>~^-]|\breturn|=>)\s*$/
 
 /**
- * The text with its comments blanked, and with the contents of strings and regular expressions too
- * unless they are to be kept. Lines and columns stay what they were.
+ * The text with its comments and templates blanked, and with the contents of strings and regular
+ * expressions too unless they are to be kept. Lines and columns stay what they were.
  */
 export function codeOf(text: string, strings: 'blank' | 'keep' = 'blank'): string {
   let code = ''
@@ -63,7 +63,7 @@ export function codeOf(text: string, strings: 'blank' | 'keep' = 'blank'): strin
     }
     if (isTemplate && text[at] === '}') expressions.pop()
     if (isTemplate && piece.endsWith('${')) expressions.push(0)
-    const isKept = isComment === undefined && strings === 'keep'
+    const isKept = isComment === undefined && !isTemplate && strings === 'keep'
     // A string stays visible as one: what stands behind it is no begin of an expression.
     code += isKept ? piece : isComment === undefined ? quoted(piece) : blank(piece)
     at += piece.length

@@ -23,7 +23,7 @@ const rules: Readonly<Record<string, Rule>> = {
   net: { why: 'addresses, keys, errors and the clock: a library for everybody' },
   tables: {
     why: 'what both sides of the glass wall know: plain data and the shared memory',
-    code: ['net'],
+    types: ['net'],
   },
   'native.ts': { why: 'the only loader of the addon', types: ['tables'] },
   packet: {
@@ -172,7 +172,7 @@ test('the parser sees the forms of imports that are written here', () => {
     "export { a } from './again.ts'",
     "export type { A } from './again-type.ts'",
     "// import { a } from './comment.ts'",
-    "const text = `\nimport { a } from './text.ts'`".replace('\nimport', 'import'),
+    "const text = `\nimport { a } from './text.ts'\n`",
     "  const late = await import('./late.ts')",
   ].join('\n')
   assert.deepEqual(
