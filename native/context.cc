@@ -52,8 +52,7 @@ void TakeMemory(ContextHolder& holder, Napi::Object memory) {
   const auto send_slab = Take<uint8_t>(holder, memory, "sendSlab", napi_uint8_array, 0);
   context.send_slab = send_slab.data;
   context.send_slab_bytes = send_slab.count;
-  context.state =
-      Take<double>(holder, memory, "state", napi_float64_array, kStateWords).data;
+  context.state = Take<double>(holder, memory, "state", napi_float64_array, kStateWords).data;
   const auto polls = Take<int32_t>(holder, memory, "polls", napi_int32_array, 0);
   context.polls = polls.data;
   context.poll_count = static_cast<int32_t>(polls.count / 3);

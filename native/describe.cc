@@ -17,10 +17,14 @@ struct Named {
 };
 
 // Words are 32 bits wide; slots, replay windows and remotes count in bytes.
-#define ROW_WORD(NAME, FIELD) {"ROW." NAME, offsetof(Row, FIELD) / 4}
-#define TRAIN_WORD(NAME, FIELD) {"TRAIN." NAME, offsetof(Train, FIELD) / 4}
-#define SLOT_BYTE(NAME, FIELD) {"SLOT." NAME, offsetof(Slot, FIELD)}
-#define REMOTE_BYTE(NAME, FIELD) {"REMOTE." NAME, offsetof(Remote, FIELD)}
+#define ROW_WORD(NAME, FIELD) \
+  { "ROW." NAME, offsetof(Row, FIELD) / 4 }
+#define TRAIN_WORD(NAME, FIELD) \
+  { "TRAIN." NAME, offsetof(Train, FIELD) / 4 }
+#define SLOT_BYTE(NAME, FIELD) \
+  { "SLOT." NAME, offsetof(Slot, FIELD) }
+#define REMOTE_BYTE(NAME, FIELD) \
+  { "REMOTE." NAME, offsetof(Remote, FIELD) }
 
 constexpr Named kMemory[] = {
     {"limits.cables", kCables},

@@ -37,8 +37,8 @@ struct Scratch {
   };
   // UDP_SEGMENT or UDP_GRO, TOS and packet info of one message.
   struct Control {
-    alignas(cmsghdr) uint8_t bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(int)) +
-                                   CMSG_SPACE(sizeof(in6_pktinfo))];
+    alignas(cmsghdr) uint8_t
+        bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(in6_pktinfo))];
   };
   // Which datagrams of which train a message to send holds.
   struct Part {

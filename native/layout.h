@@ -56,8 +56,15 @@ static_assert(sizeof(Train) == 128);
 constexpr int32_t kTrainBytes = 65536 + 128, kTrainHeadroom = 64;
 constexpr int32_t kRowBytes = 65535, kRowHeadroom = 64;
 
-enum State { kStateNowMs = 0, kStateErrno = 1, kStateDrained = 2, kStateTrains = 3,
-             kStateSendBytes = 4, kStateCoalesce = 5, kStateWords = 16 };
+enum State {
+  kStateNowMs = 0,
+  kStateErrno = 1,
+  kStateDrained = 2,
+  kStateTrains = 3,
+  kStateSendBytes = 4,
+  kStateCoalesce = 5,
+  kStateWords = 16
+};
 
 constexpr int32_t kPollWake = 0x10000;
 
@@ -65,31 +72,59 @@ constexpr int32_t kGsoNone = 0, kGsoTcp4 = 1, kGsoTcp6 = 4, kGsoUdp = 5;
 
 // Drop reasons that the addon sets, and counter columns that it adds to (counters.ts).
 enum Drop : int32_t {
-  kDropNone = 0, kDropMalformedFrame = 1, kDropMalformedPacket = 2, kDropTooBig = 6,
+  kDropNone = 0,
+  kDropMalformedFrame = 1,
+  kDropMalformedPacket = 2,
+  kDropTooBig = 6,
   kDropKeyExhausted = 10,
-  kDropMalformedDatagram = 13, kDropUnknownIndex = 14, kDropKeyExpired = 15,
-  kDropAuthenticationFailed = 16, kDropReplayed = 17, kDropCounterExhausted = 18,
-  kDropMalformedInner = 19, kDropTruncatedDatagram = 22, kDropVxlanHeader = 35,
-  kDropVxlanWrongMac = 37, kDropTunWriteFailed = 40, kDropNoSlot = 44
+  kDropMalformedDatagram = 13,
+  kDropUnknownIndex = 14,
+  kDropKeyExpired = 15,
+  kDropAuthenticationFailed = 16,
+  kDropReplayed = 17,
+  kDropCounterExhausted = 18,
+  kDropMalformedInner = 19,
+  kDropTruncatedDatagram = 22,
+  kDropVxlanHeader = 35,
+  kDropVxlanWrongMac = 37,
+  kDropTunWriteFailed = 40,
+  kDropNoSlot = 44
 };
 constexpr uint32_t kCounterWords = 64;
 enum Counter : uint32_t {
-  kRxDatagrams = 48, kRxBytes = 49, kTxDatagrams = 50, kTxBytes = 51, kRxPackets = 52,
-  kRxSuperpackets = 53, kTxPackets = 54, kTxSuperpackets = 55, kKeepalivesSent = 59,
-  kKeepalivesReceived = 60, kTrains = 62
+  kRxDatagrams = 48,
+  kRxBytes = 49,
+  kTxDatagrams = 50,
+  kTxBytes = 51,
+  kRxPackets = 52,
+  kRxSuperpackets = 53,
+  kTxPackets = 54,
+  kTxSuperpackets = 55,
+  kKeepalivesSent = 59,
+  kKeepalivesReceived = 60,
+  kTrains = 62
 };
 
 // What createContext was given: borrowed pointers with their sizes, kept alive by references.
 struct Context {
-  uint8_t* slab; size_t slab_bytes;
-  Row* rows; int32_t row_count;
-  Train* trains; int32_t train_count;
-  int32_t* pieces; int32_t piece_count;  // pairs
-  uint8_t* send_slab; size_t send_slab_bytes;
+  uint8_t* slab;
+  size_t slab_bytes;
+  Row* rows;
+  int32_t row_count;
+  Train* trains;
+  int32_t train_count;
+  int32_t* pieces;
+  int32_t piece_count;  // pairs
+  uint8_t* send_slab;
+  size_t send_slab_bytes;
   double* state;
-  int32_t* polls; int32_t poll_count;  // triples
+  int32_t* polls;
+  int32_t poll_count;  // triples
   double* counters;
-  Slot* slots; Replay* replay; Remote* remotes; int32_t* indices;
+  Slot* slots;
+  Replay* replay;
+  Remote* remotes;
+  int32_t* indices;
 
   // Counts `n` of a drop reason or counter column under a cable (kCables: no known cable).
   void Count(uint32_t cable, uint32_t column, double n) {

@@ -1,8 +1,8 @@
 // The only place where a worker waits: one ppoll over its devices, its sockets and its eventfd.
+#include <unistd.h>
 #include <cerrno>
 #include <cmath>
 #include <ctime>
-#include <unistd.h>
 
 #include "addon.h"
 #include "napi-args.h"
@@ -49,8 +49,8 @@ napi_value Poll(napi_env env, napi_callback_info info) {
     polls[i] = {triples[i * 3], static_cast<short>(triples[i * 3 + 1] & 0x7fff), 0};
   }
   const timespec timeout = Timespec(timeout_ms);
-  int ready = ppoll(polls, static_cast<nfds_t>(count),
-                    timeout_ms == HUGE_VAL ? nullptr : &timeout, nullptr);
+  int ready = ppoll(polls, static_cast<nfds_t>(count), timeout_ms == HUGE_VAL ? nullptr : &timeout,
+                    nullptr);
   if (ready < 0) ready = errno == EINTR ? 0 : -errno;
   for (int32_t i = 0; i < count; ++i) {
     const bool wake = (triples[i * 3 + 1] & kPollWake) != 0;

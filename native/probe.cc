@@ -168,7 +168,8 @@ bool WriteSuperpacket(int tun, bool tcp, uint16_t port) {
   header.csum_start = 20;
   header.csum_offset = tcp ? 16 : 6;
   std::memcpy(frame, &header, sizeof header);
-  const int bytes = WriteHeaders(frame + sizeof header, tcp, port) + static_cast<int>(sizeof header);
+  const int bytes =
+      WriteHeaders(frame + sizeof header, tcp, port) + static_cast<int>(sizeof header);
   return write(tun, frame, bytes) == bytes;
 }
 

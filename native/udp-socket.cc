@@ -71,8 +71,8 @@ Napi::Value OpenUdp(const Napi::CallbackInfo& info) {
   const bool ipv6 = IntOption(options, "family", 4, 6) == 6;
   const auto port = static_cast<uint16_t>(IntOption(options, "port", 0, 65535));
   const uint32_t mark = IntOption(options, "fwmark", 0, UINT32_MAX);
-  const std::string what = std::string(ipv6 ? "UDP over IPv6" : "UDP over IPv4") + ", port " +
-                           std::to_string(port);
+  const std::string what =
+      std::string(ipv6 ? "UDP over IPv6" : "UDP over IPv4") + ", port " + std::to_string(port);
 
   ScopedFd fd(socket(ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.valid()) ThrowErrno(env, errno, "open a socket for " + what);
@@ -82,8 +82,7 @@ Napi::Value OpenUdp(const Napi::CallbackInfo& info) {
   if (mark != 0 && Option(fd.get(), SOL_SOCKET, SO_MARK, static_cast<int>(mark)) != 0) {
     ThrowErrno(env, errno, "set the mark for " + what);
   }
-  const bool gro =
-      BooleanOption(options, "gro") && Option(fd.get(), IPPROTO_UDP, kUdpGro, 1) == 0;
+  const bool gro = BooleanOption(options, "gro") && Option(fd.get(), IPPROTO_UDP, kUdpGro, 1) == 0;
   // 0 is "no segmentation by default"; each train brings its own size.
   const bool segmentation = Option(fd.get(), IPPROTO_UDP, kUdpSegment, 0) == 0;
   if (BooleanOption(options, "sendOnly") && !RefuseAll(fd.get())) {

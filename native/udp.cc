@@ -10,15 +10,15 @@
 namespace hawser {
 namespace {
 
-constexpr int32_t kMaxTrains = 16;       // of one recvmmsg
-constexpr size_t kTrainRoom = 65536;     // more than any UDP message
-constexpr int kSoftErrors = 16;          // that one call swallows
+constexpr int32_t kMaxTrains = 16;    // of one recvmmsg
+constexpr size_t kTrainRoom = 65536;  // more than any UDP message
+constexpr int kSoftErrors = 16;       // that one call swallows
 
 // An error that belongs to an earlier datagram (an ICMP error came back), not to this call.
 bool IsSoft(int error) {
-  return error == EINTR || error == ECONNREFUSED || error == EHOSTUNREACH ||
-         error == ENETUNREACH || error == EHOSTDOWN || error == ENETDOWN || error == EPROTO ||
-         error == ENOPROTOOPT || error == EMSGSIZE || error == ECONNRESET;
+  return error == EINTR || error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH ||
+         error == EHOSTDOWN || error == ENETDOWN || error == EPROTO || error == ENOPROTOOPT ||
+         error == EMSGSIZE || error == ECONNRESET;
 }
 
 bool IsZero(const uint8_t* bytes, size_t length) {
@@ -219,8 +219,8 @@ class Sender {
     if (IsSent(train)) c_.Count(kCables, kTrains, 1);
   }
 
-  // Makes messages of what is left of trains [first, …), as far as they have the first one's socket.
-  // A train that makes no sense ends the run, and is an error when it is the first.
+  // Makes messages of what is left of trains [first, …), as far as they have the first one's
+  // socket. A train that makes no sense ends the run, and is an error when it is the first.
   int32_t Prepare(int32_t first, int* error) {
     int32_t count = 0;
     for (int32_t i = first; i < end_ && c_.trains[i].fd == c_.trains[first].fd; ++i) {

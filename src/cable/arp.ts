@@ -3,7 +3,8 @@
 // nothing here grows with what strangers send.
 //
 //   unresolved -(wanted)-> asking: broadcast, again after 1 s, given up after 3
-//   asking -(reply)-> resolved: asked again by unicast every 60 s while the cable sends
+//   asking -(reply)-> resolved: asked again by unicast every 60 s while the cable sends, and when it
+//   has sent for 5 s and heard nothing (the remote may have another MAC since it was started anew)
 //   resolved -(3 unanswered)-> asking
 
 import type { Address } from '../net/address.ts'
@@ -15,6 +16,9 @@ const OPER_REQUEST = 1
 const OPER_REPLY = 2
 const retryMs = 1000
 const refreshMs = 60_000
+const silenceMs = 5000
+/** How often a cable that sends is looked at for silence. */
+const checkMs = 2500
 const attemptsMax = 3
 
 export interface ArpPacket {
@@ -83,6 +87,7 @@ type State =
   | {
       readonly kind: 'resolved'
       readonly mac: Uint8Array
+      readonly confirmedMs: number
       readonly attempts: number
       readonly againAtMs: number
     }
@@ -111,12 +116,16 @@ export class ArpResolver {
   /** The remote has told its MAC. True when it differs from what was known. */
   learn(mac: Uint8Array, nowMs: number): boolean {
     const known = this.mac
-    this.#state = { kind: 'resolved', mac, attempts: 0, againAtMs: nowMs + refreshMs }
+    const againAtMs = nowMs + checkMs
+    this.#state = { kind: 'resolved', mac, confirmedMs: nowMs, attempts: 0, againAtMs }
     return known === undefined || mac.some((byte, i) => byte !== known[i])
   }
 
-  /** `sentMs`: when the cable last sent data; a quiet cable is not asked about. */
-  tick(nowMs: number, sentMs: number): ArpStep {
+  /**
+   * `sentMs`: when the cable last sent data; a quiet cable is not asked about. `silentMs`: for how
+   * long it has been sending without hearing anything.
+   */
+  tick(nowMs: number, sentMs: number, silentMs: number): ArpStep {
     const state = this.#state
     if (state.kind === 'unresolved' || nowMs < state.againAtMs) return { kind: 'none' }
     if (state.kind === 'asking') {
@@ -131,9 +140,13 @@ export class ArpResolver {
       this.#state = { kind: 'asking', attempts: 1, againAtMs: nowMs + retryMs }
       return { kind: 'ask', mac: undefined }
     }
-    if (state.attempts === 0 && nowMs - sentMs > refreshMs) {
-      this.#state = { ...state, againAtMs: Number.POSITIVE_INFINITY }
-      return { kind: 'none' }
+    if (state.attempts === 0) {
+      const isQuiet = nowMs - sentMs > refreshMs
+      if (isQuiet || (nowMs - state.confirmedMs < refreshMs && silentMs < silenceMs)) {
+        const againAtMs = isQuiet ? Number.POSITIVE_INFINITY : nowMs + checkMs
+        this.#state = { ...state, againAtMs }
+        return { kind: 'none' }
+      }
     }
     this.#state = { ...state, attempts: state.attempts + 1, againAtMs: nowMs + retryMs }
     return { kind: 'ask', mac: state.mac }

@@ -11,8 +11,8 @@ export interface Message {
   lengthBytes: number
   /** The record (shared.ts REMOTE) of its sender, with the local address that it came to. */
   remote: Uint8Array
-  /** VXLAN: the slot of the cable that it belongs to, else -1. */
-  slot: number
+  /** VXLAN: the cable that it belongs to. -1: none is known yet. */
+  cable: number
 }
 
 export interface CableDriver {

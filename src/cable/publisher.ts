@@ -1,5 +1,8 @@
 // Publishes cables to the outbound worker: key slots, remotes and flags in the cables' rows. What is
 // replaced is retired, not changed (shared.ts has the rules).
+//
+// Only the inbound worker has one, so that every word written here has one writer. The index goes
+// last: whoever reads it finds behind it what is complete and stays as it is.
 
 import { COUNTER } from '../tables/counters.ts'
 import { CABLE, cableFlag, INSTANT, REMOTE, type SharedMemory } from '../tables/shared.ts'

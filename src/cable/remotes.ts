@@ -1,5 +1,6 @@
 // Remotes in shared memory: 64-byte records that are constant once published (shared.ts REMOTE).
-// The inbound worker writes them; both workers send to them.
+// The inbound worker writes them; both workers send to them. A peer that roams gets another record:
+// an address that changed under a sender could be half of each.
 
 import type { Remote } from '../net/address.ts'
 import { RetiredEntries } from '../tables/memory.ts'

@@ -1,5 +1,6 @@
-// Key slots in shared memory (shared.ts SLOT) and the table that leads from a receiver index to its
-// slot. The inbound worker alone writes both; the addon reads them.
+// Key slots in shared memory (shared.ts SLOT): prepared here, published by the publisher, then
+// constant until they are retired and wiped. The inbound worker alone writes them; the addon reads
+// them, and takes nonces from their send counters.
 
 import { RetiredEntries } from '../tables/memory.ts'
 import { limits, method, REPLAY, type SharedMemory, SLOT } from '../tables/shared.ts'

@@ -99,11 +99,12 @@ export class VxlanDriver implements CableDriver {
   }
 
   message(message: Message, nowMs: number): DropReason {
-    const cable = this.#cableOf(message.slot)
-    const state = cable === undefined ? undefined : this.#cables.get(cable)
+    // By the cable, not by its slot: an earlier datagram of this breath may have changed the slot.
+    const { cable } = message
+    const state = this.#cables.get(cable)
     const frame = message.slab.subarray(message.offset, message.offset + message.lengthBytes)
     const arp = parseArp(frame)
-    if (cable === undefined || !state || !this.#own || !arp) return drop.malformedDatagram
+    if (!state || !this.#own || !arp) return drop.malformedDatagram
     // Only the remote speaks for its tunnel address: nobody else can take it over.
     if (arp.senderAddress !== state.tunnelAddress) return drop.vxlanWrongRemote
     if (state.arp.learn(arp.senderMac, nowMs)) this.#renew(cable, state)
@@ -137,8 +138,11 @@ export class VxlanDriver implements CableDriver {
   tick(nowMs: number): void {
     const { instants, cables } = this.#publisher.memory
     for (const [cable, state] of this.#cables) {
-      const sentMs = instants[cable * INSTANT.WORDS + INSTANT.DATA_SENT]
-      this.#enact(cable, state, state.arp.tick(nowMs, sentMs))
+      const at = cable * INSTANT.WORDS
+      const sentMs = instants[at + INSTANT.DATA_SENT]
+      const unansweredMs = instants[at + INSTANT.UNANSWERED]
+      const silentMs = unansweredMs > instants[at + INSTANT.RECEIVED] ? nowMs - unansweredMs : 0
+      this.#enact(cable, state, state.arp.tick(nowMs, sentMs, silentMs))
       if (state.arp.nextDeadlineMs() === Number.POSITIVE_INFINITY) {
         Atomics.store(cables, cable * CABLE.WORDS + CABLE.WATCHED, 0)
       }
@@ -157,6 +161,8 @@ export class VxlanDriver implements CableDriver {
       const frame = buildArp(true, this.#own.mac, ownAddress, step.mac, state.tunnelAddress)
       this.#sendFrame(cable, frame)
     } else if (step.kind === 'gaveUp') {
+      // Without a slot the next packet asks again; with the old one it would go to a MAC that is gone.
+      this.#renew(cable, state)
       this.#publisher.giveUpWaiting(cable)
       this.#wakeOutbound()
     }
@@ -199,11 +205,6 @@ export class VxlanDriver implements CableDriver {
       if (rest.length === 0) this.#bySource.delete(hash)
       else this.#bySource.set(hash, rest)
     }
-  }
-
-  #cableOf(slot: number): number | undefined {
-    for (const [cable, state] of this.#cables) if (state.slot === slot) return cable
-    return undefined
   }
 }
 

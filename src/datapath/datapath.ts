@@ -1,5 +1,8 @@
 // The main-thread handle of the data path: opens the devices, starts the two workers, posts tables
 // and reads status. No packet passes through this thread.
+//
+// Snapshots are applied one after the other, each whole or not at all: checked first (snapshot.ts),
+// then posted to the inbound worker, which publishes, then to the outbound worker.
 
 import { once } from 'node:events'
 import { closeSync } from 'node:fs'

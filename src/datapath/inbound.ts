@@ -5,7 +5,7 @@
 //   3. receiveUdp  trains of datagrams from each socket                               (native)
 //   4. claim       trains of VXLAN remotes get their slot
 //   5. open        authenticate, check replays, coalesce into rows                    (native)
-//   6. verdict     per row: owner, source, mark, fit; each passes it on or drops it
+//   6. verdict     per row: decode, source, finish, mark, fit; each passes it on or drops it
 //   7. writeTun    superpackets into the TUN device                                   (native)
 //   8. step        at most one queued handshake
 //   9. flush       handshakes, keepalives, ARP out
@@ -28,6 +28,7 @@ import { COUNTER, drop, noCable } from '../tables/counters.ts'
 import { CABLE, cableFlag, INSTANT, REMOTE } from '../tables/shared.ts'
 import type { CableTable } from '../tables/tables.ts'
 import type { ForeignGate } from './foreign.ts'
+import { joinFrame, markUnfinished } from './unfinished.ts'
 
 export interface InboundParts {
   readonly native: BreathFunctions
@@ -56,17 +57,20 @@ export class Inbound {
   #seenTrain = -1
   #seenData = false
   #mayHaveQueued = false
+  /** By train: bytes of the segments of the UDP superpacket that it is, else 0 (unfinished.ts). */
+  readonly #segmentBytes: Int32Array
 
   constructor(parts: InboundParts) {
     this.#parts = parts
     this.#drivers = [parts.wireguard, parts.vxlan]
     this.#trainBytes = new Uint8Array(parts.batch.trains.buffer)
+    this.#segmentBytes = new Int32Array(parts.batch.trains.length / TRAIN.WORDS)
     this.#message = {
       slab: parts.batch.slab,
       offset: 0,
       lengthBytes: 0,
       remote: new Uint8Array(REMOTE.BYTES),
-      slot: -1,
+      cable: -1,
     }
   }
 
@@ -147,9 +151,11 @@ export class Inbound {
     const { batch, vxlan } = this.#parts
     const { trains, slab } = batch
     const at = train * TRAIN.WORDS
-    trains[at + TRAIN.SLOT] = isVxlan(slab, trains[at + TRAIN.OFFSET], trains[at + TRAIN.LENGTH])
+    const slot = isVxlan(slab, trains[at + TRAIN.OFFSET], trains[at + TRAIN.LENGTH])
       ? vxlan.slotFor(trains, at + TRAIN.REMOTE)
       : -1
+    trains[at + TRAIN.SLOT] = slot
+    this.#segmentBytes[train] = slot < 0 ? 0 : joinFrame(slab, trains, at)
   }
 
   #judge(base: number, nowMs: number): void {
@@ -178,7 +184,7 @@ export class Inbound {
     if (!packet.decode(rows[base + ROW.OFFSET], rows[base + ROW.LENGTH])) {
       return drop.malformedInner
     }
-    return this.#source(base) || this.#mark(base) || this.#fit(base)
+    return this.#source(base) || this.#finish(base) || this.#mark(base) || this.#fit(base)
   }
 
   /** The longest prefix of the source must belong to the cable that it came by. */
@@ -186,9 +192,23 @@ export class Inbound {
     const { batch, packet } = this.#parts
     const owner =
       packet.version === 4
-        ? this.#routes.lookup4(packet.source4)
+        ? this.#routes.lookup4(packet.source4 | 0)
         : this.#routes.lookup6(batch.slab, packet.sourceOffset)
     return owner === batch.rows[base + ROW.CABLE] ? 0 : drop.sourceNotAllowed
+  }
+
+  /** What a kernel vxlan device has left unfinished is finished behind the TUN device. */
+  #finish(base: number): number {
+    const { batch, packet, publisher } = this.#parts
+    const { rows, trains, counters } = batch
+    const train = rows[base + ROW.TRAIN]
+    if (rows[base + ROW.CSUM] !== 0 || trains[train * TRAIN.WORDS + TRAIN.SLOT] < 0) return 0
+    const cable = rows[base + ROW.CABLE]
+    const mtu = publisher.memory.cables[cable * CABLE.WORDS + CABLE.MTU]
+    markUnfinished(rows, base, packet, mtu, this.#segmentBytes[train])
+    // It was counted as one packet.
+    counters[cable * COUNTER.WORDS + COUNTER.RX_PACKETS] += rows[base + ROW.SEGMENTS] - 1
+    return 0
   }
 
   /** Congestion that was marked on the way goes on inside (RFC 6040). */
@@ -252,16 +272,17 @@ export class Inbound {
     rows[base + ROW.DROP] = consumed
     message.offset = rows[base + ROW.OFFSET]
     message.lengthBytes = rows[base + ROW.LENGTH]
-    message.slot = rows[base + ROW.SLOT]
+    message.cable = rows[base + ROW.CABLE]
     const at = rows[base + ROW.TRAIN] * TRAIN.WORDS + TRAIN.REMOTE
     message.remote.set(this.#trainBytes.subarray(at * 4, at * 4 + REMOTE.BYTES))
     let reason: number
-    if (message.slot >= 0) reason = vxlan.message(message, nowMs)
+    if (message.cable >= 0) reason = vxlan.message(message, nowMs)
     else if (isWireguard(slab, message.offset, message.lengthBytes)) {
       reason = wireguard.message(message, nowMs)
     } else if (isVxlan(slab, message.offset, message.lengthBytes)) reason = drop.vxlanWrongRemote
     else reason = foreign.receive(message, nowMs)
-    if (reason !== 0) counters[noCable * COUNTER.WORDS + reason]++
+    const row = message.cable >= 0 ? message.cable : noCable
+    if (reason !== 0) counters[row * COUNTER.WORDS + reason]++
   }
 
   /** Flags that the outbound worker has set since the last time. */

@@ -117,8 +117,9 @@ export class Outbound {
     const count = native.readTun(main.context, tunFd, 0, 0)
     if (count < 0) return count
     for (let row = 0; row < count; row++) this.#judge(row * ROW.WORDS, nowMs)
-    this.#isBlocked = !main.sender.send(count)
-    if (this.#fragments.count > 0) this.#sendSide(this.#fragments.take())
+    const isMainBlocked = !main.sender.send(count)
+    this.#sendFragments()
+    this.#isBlocked ||= isMainBlocked
     answers.flush(native, tunFd)
     if (main.sender.sourceFailed || side.sender.sourceFailed) this.#reportSource()
     return 0
@@ -162,7 +163,7 @@ export class Outbound {
     const { packet } = main
     const cable =
       packet.version === 4
-        ? this.#routes.lookup4(packet.destination4)
+        ? this.#routes.lookup4(packet.destination4 | 0)
         : this.#routes.lookup6(main.batch.slab, packet.destinationOffset)
     if (cable < 0 || this.#cables[cable * CABLE.WORDS + CABLE.FLAGS] === 0) {
       // The kernel's own router solicitations, MLD and the like: expected, and nobody to tell.
@@ -234,7 +235,16 @@ export class Outbound {
     }
     const missing = this.#mark(base) || this.#key(base, nowMs, false)
     if (missing !== 0) return missing
-    return this.#fragments.add(batch, base, mtu) ? consumed : drop.fragmentFailed
+    return this.#fragment(base, mtu) ? consumed : drop.fragmentFailed
+  }
+
+  /** False: it cannot be fragmented, or what is in the way does not leave. */
+  #fragment(base: number, mtuBytes: number): boolean {
+    const { batch } = this.#parts.main
+    if (this.#isBlocked) return false
+    if (this.#fragments.add(batch, base, mtuBytes)) return true
+    this.#sendFragments()
+    return !this.#isBlocked && this.#fragments.add(batch, base, mtuBytes)
   }
 
   /** ECN goes out with the datagrams (RFC 6040), the DSCP stays inside. */
@@ -321,18 +331,27 @@ export class Outbound {
   #unstage(cable: number, slot: number, remote: number): number {
     const { rows, slab } = this.#parts.side.batch
     const mtu = this.#cables[cable * CABLE.WORDS + CABLE.MTU]
+    const segmentsMax = this.#parts.unsegmented[cable] !== 0 ? 1 : this.#parts.segmentsMax
+    // Remote and sockets may be others than when it was staged.
+    const isV4 = this.#remotes[remote * REMOTE.BYTES + REMOTE.FAMILY] === 2
+    const fd = isV4 ? this.#sockets.ipv4 : this.#sockets.ipv6
     let count = 0
     let offset = ROW_HEADROOM
     for (let base = 0; base < rows.length; base += ROW.WORDS) {
       if (!this.#staging.take(cable, slab, offset, rows, base)) break
       rows[base + ROW.SLOT] = slot
       rows[base + ROW.REMOTE] = remote
+      rows[base + ROW.FD] = fd
       rows[base + ROW.DROP] = drop.none
-      rows[base + ROW.PAD] = mtu | (this.#parts.segmentsMax << 16)
+      rows[base + ROW.PAD] = mtu | (segmentsMax << 16)
       offset = (offset + rows[base + ROW.LENGTH] + 2 * ROW_HEADROOM - 1) & -ROW_HEADROOM
       count++
     }
     return count
+  }
+
+  #sendFragments(): void {
+    if (this.#fragments.count > 0) this.#sendSide(this.#fragments.take())
   }
 
   #sendSide(rowCount: number): void {

@@ -51,9 +51,9 @@ async function startDaemon(
   const reason = await Promise.race([failed, readiness(ready)])
   ready.destroy()
   if (reason === undefined) return
-  throw new GatewayError('EFAILED', `${name} on ${space} ${reason}`, {
-    hint: lastLine(outsidePath(sandbox, space, log)) ?? `look at ${log} on that node`,
-  })
+  const said = lastWords(outsidePath(sandbox, space, log))
+  const message = `${name} on ${space} ${reason}${said.error === '' ? '' : `: ${said.error}`}`
+  throw new GatewayError('EFAILED', message, said.hint === undefined ? {} : { hint: said.hint })
 }
 
 /** Nothing when the line came, else why it did not. */
@@ -70,10 +70,19 @@ function readiness(pipe: Readable): Promise<string | undefined> {
   })
 }
 
-function lastLine(file: string): string | undefined {
+/** The end of a log: its last error and, where one follows, what to try. */
+function lastWords(file: string): { readonly error: string; readonly hint?: string } {
+  let lines: string[] = []
   try {
-    return readFileSync(file, 'utf8').trim().split('\n').at(-1) || undefined
+    lines = readFileSync(file, 'utf8').trimEnd().split('\n')
   } catch {
-    return undefined
+    // The program did not get as far as to open it.
   }
+  const last = lines.at(-1) ?? ''
+  if (!last.startsWith('try: ')) return { error: withoutName(last) }
+  return { error: withoutName(lines.at(-2) ?? ''), hint: last.slice('try: '.length) }
+}
+
+function withoutName(line: string): string {
+  return line.replace(/^hawser: /, '')
 }

@@ -105,6 +105,6 @@ function unreached(lab: Lab, from: Place, reason: string): Outcome {
   return {
     holds: false,
     reason,
-    hint: labCommandLine(lab.plan, 'exec', `${gateway} -- cat /run/hawser/datapath.log`),
+    hint: labCommandLine(lab.plan, 'exec', `${gateway} -- bin/hawser drops`),
   }
 }

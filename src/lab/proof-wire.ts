@@ -101,7 +101,7 @@ async function wire(lab: Lab, encrypted: boolean): Promise<Outcome> {
     return {
       holds: false,
       reason: problem,
-      hint: labCommandLine(lab.plan, 'exec', `${east.name}/gateway -- tcpdump -ni wire0 -A udp`),
+      hint: labCommandLine(lab.plan, 'exec', `${east.name}/gateway -- bin/hawser drops`),
     }
   return {
     holds: true,

@@ -9,11 +9,6 @@
 // that is killed with SIGKILL leaves nothing behind. Spaces are files in the sandbox's own /run
 // (network namespaces where `ip netns` keeps them), so they cost no process each.
 //
-// Who enters a space gets a mount namespace made for the occasion, in which the space's directory
-// lies over /run: sockets of one space do not meet those of another. One kept mount namespace per
-// space would do too, but binding its file fails by chance since namespaces are numbered in batches
-// per CPU (EINVAL from mnt_ns_loop in fs/namespace.c, seen on 6.18).
-//
 // A plain user gets the same inside a user namespace (unshare -Ur).
 
 import type { ChildProcess } from 'node:child_process'
@@ -174,6 +169,10 @@ for space; do
 done
 `
 
+// Who enters a space gets a mount namespace made for the occasion, in which the space's directory
+// lies over /run: sockets of one space do not meet those of another. One kept mount namespace per
+// space would do too, but binding its file fails by chance since namespaces are numbered in batches
+// per CPU (EINVAL from mnt_ns_loop in fs/namespace.c, seen on 6.18).
 // /sys shows the network devices of the namespace that it was mounted in.
 const enterScript = `
 mount --bind "/run/lab/spaces/$0" /run

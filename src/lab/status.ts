@@ -1,4 +1,6 @@
-// What `lab status` tells: the plan's clusters and what their gateways say of their cables.
+// What `lab status` tells: the plan's clusters and what their gateways say of their cables. A cable
+// appears twice, once from each side, because the two may disagree; with `-o json` this value is
+// printed as it is.
 
 import { formatRemote } from '../net/address.ts'
 import { forEachOf, gatewayStatus, type Lab } from './lab.ts'

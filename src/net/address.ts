@@ -1,5 +1,6 @@
 // Addresses, prefixes and remotes at the edges of the program, as bytes in network order.
 // The packet path never uses these types: it reads addresses out of packets in place.
+// Text is parsed as strictly as inet_pton does (RFC 4291 2.2); IPv6 is written as RFC 5952 says.
 
 import ipaddr from 'ipaddr.js'
 import { GatewayError } from './errors.ts'

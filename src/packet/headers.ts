@@ -95,6 +95,7 @@ export const PROTOCOL = {
  */
 export const TCP = {
   MIN_BYTES: 20,
+  SEQUENCE: 4,
   DATA_OFFSET: 12,
   FLAGS: 13,
   CHECKSUM: 16,
@@ -106,7 +107,7 @@ export const TCP = {
  * |          source port          |       destination port        |  0
  * |            length             |           checksum            |  4
  */
-export const UDP = { BYTES: 8, CHECKSUM: 6 } as const
+export const UDP = { BYTES: 8, LENGTH: 4, CHECKSUM: 6 } as const
 
 /**
  * ICMP and ICMPv6 errors (RFC 792, RFC 4443 3.1, 3.2). The MTU of "fragmentation needed" is the

@@ -2,25 +2,6 @@
 // the cold path, put into shared memory, and read by both workers without locks.
 //
 //   buildTrie(prefixes) -> PrefixTable (posted to the workers) -> new PrefixTrie(table).lookup…
-//
-// A word is a leaf when negative, -(value + 2), and so -1 for "no prefix". Otherwise it is twice
-// the index of a node, plus 1 for a path:
-//
-//   branch   16 words, by the next 4 bits of the address. Prefixes that end in it are spread over
-//            the words that they cover, so a lookup reads one word a node and never steps back.
-//   path     compares all bits that the prefixes below have in common at once, and stands for a
-//            chain of branches with a single way on:
-//              IPv4: | next | miss | shift | key | mask |
-//              IPv6: | next | miss | bit | key, 4 words | mask, 4 words |
-//            `next` where the masked address equals the key, the leaf `miss` where not. The next
-//            branch looks at the 4 bits from `bit` on; for IPv4, those that `shift` leaves.
-//
-// The table begins with 4 words: the roots of IPv4 and IPv6, two spare.
-//
-// Memory: with n prefixes there are fewer than 2n branches (each has two ways on or ends a prefix),
-// and in front of each branch and each prefix at most one path: below 2n * 64 + 3n * 44 bytes, 260
-// a prefix at the very worst. 100 000 random IPv6 prefixes take less than 7 MB, where branches alone
-// (no paths) would take 80 to 175 MB.
 
 import assert from 'node:assert/strict'
 import type { Family, Prefix } from '../net/address.ts'
@@ -32,6 +13,26 @@ export interface PrefixEntry {
   readonly value: number
 }
 
+/**
+ * A word is a leaf when negative, -(value + 2), and so -1 for "no prefix". Otherwise it is twice
+ * the index of a node, plus 1 for a path:
+ *
+ *   branch   16 words, by the next 4 bits of the address. Prefixes that end in it are spread over
+ *            the words that they cover, so a lookup reads one word a node and never steps back.
+ *   path     compares all bits that the prefixes below have in common at once, and stands for a
+ *            chain of branches with a single way on:
+ *              IPv4: | next | miss | shift | key | mask |
+ *              IPv6: | next | miss | bit | key, 4 words | mask, 4 words |
+ *            `next` where the masked address equals the key, the leaf `miss` where not. The next
+ *            branch looks at the 4 bits from `bit` on; for IPv4, those that `shift` leaves.
+ *
+ * The table begins with 4 words: the roots of IPv4 and IPv6, two spare.
+ *
+ * Memory: with n prefixes there are fewer than 2n branches (each has two ways on or ends a prefix),
+ * and in front of each branch and each prefix at most one path: below 2n * 64 + 3n * 44 bytes, 260
+ * a prefix at the very worst. 100 000 random IPv6 prefixes take less than 7 MB, where branches alone
+ * (no paths) would take 80 to 175 MB.
+ */
 export interface PrefixTable {
   readonly words: Int32Array<SharedArrayBuffer>
 }
@@ -60,7 +61,10 @@ export class PrefixTrie {
     this.#words = table.words
   }
 
-  /** The value of the longest prefix that holds the address (host order), or -1. */
+  /**
+   * The value of the longest prefix that holds the address (host order), or -1. Callers on the packet
+   * path give it as a signed word: a larger number would be put on the heap to be handed over.
+   */
   lookup4(address: number): number {
     const words = this.#words
     let word = words[HEAD.ROOT4]

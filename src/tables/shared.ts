@@ -6,7 +6,7 @@
 //     the single exception: native `seal` takes nonces by an atomic fetch-add, from either worker.
 //   - Immutable once published. A key slot, a remote or a routing table never changes in place.
 //     Publishing is one Atomics.store of an index into a cable's row; a retired entry is wiped and
-//     reused only after every worker has ended a breath begun after its retirement (breaths.ts).
+//     reused only after every worker has ended a breath begun after its retirement (memory.ts).
 //
 // native/layout.h has the same numbers; test/unit/native/layout.test.ts compares the two.
 

@@ -1,5 +1,6 @@
 // The status of the data path as a body: plain JSON without a trailer, remotes as text. The head is
-// also what `hawser status -o json` shows, so it holds no key of any kind.
+// also what `hawser status -o json` shows, so it holds no key of any kind. Fields are added and never
+// renamed; a reader leaves out those that it does not know.
 
 import { formatRemote, parseRemote } from '../net/address.ts'
 import { limits } from '../tables/shared.ts'

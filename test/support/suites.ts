@@ -115,8 +115,9 @@ async function runSuite(suite: Suite): Promise<Count> {
       else {
         count.failed++
         print(`✗ ${failure}`)
-        for (const line of files.get(data.file ?? '') ?? []) process.stdout.write(`    ${line}`)
-        files.delete(data.file ?? '')
+        const file = fileOf(data)
+        for (const line of files.get(file) ?? []) process.stdout.write(`    ${line}`)
+        files.delete(file)
       }
     }
   }
@@ -149,7 +150,7 @@ function judge(
   data: EventData.TestPass | EventData.TestFail,
   tested: Set<string>,
 ): string | undefined {
-  const file = data.file ?? ''
+  const file = fileOf(data)
   const where = `${shown(file)}: ${data.name}`
   // The runner itself reports a file by its path: as passed when it holds no test, as failed when
   // its process did. A suite (describe) is no test, but it can fail by itself, in a hook.
@@ -163,6 +164,11 @@ function judge(
   if (error === undefined) return ''
   const cause = error.cause instanceof Error ? error.cause : error
   return `${where}\n${indent(cause.stack ?? cause.message)}`
+}
+
+/** The file that was run, also for a test that it takes from another module. */
+function fileOf(data: EventData.TestPass | EventData.TestFail): string {
+  return 'entryFile' in data ? String(data.entryFile) : (data.file ?? '')
 }
 
 function failureType(error: Error | undefined): unknown {

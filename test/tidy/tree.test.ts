@@ -40,7 +40,7 @@ function headerOf(file: string): number {
 
 test('the whole tree is seen', () => {
   assert.ok(sources.length > 250, `saw ${sources.length} sources`)
-  assert.ok(written.length > sources.length + 25, `saw ${written.length} files`)
+  assert.ok(written.length > sources.length, `saw ${written.length} files`)
 })
 
 test('no file is too long', () => {
@@ -58,8 +58,8 @@ test('a file opens by saying what it is for', () => {
   assert.ok(files.length > 130, `saw ${files.length} files`)
 })
 
-test('a source that others read opens with a paragraph, not with a word and not with a page', () => {
-  const files = sources.filter(file => /^src\/(?:.*\/)?[^/]+\.ts$/.test(file))
+test('a public file opens with a paragraph, not with a word and not with a page', () => {
+  const files = publicFiles()
   const wrong = files
     .map(file => ({ file, header: headerOf(file), lines: textOf(file).split('\n').length - 1 }))
     .filter(({ header, lines }) => {
@@ -67,7 +67,20 @@ test('a source that others read opens with a paragraph, not with a word and not 
       return header < least || header > headerLines.most
     })
   assert.deepEqual(wrong, [])
+  assert.ok(files.length > 40, `saw ${files.length} files`)
 })
+
+/** The files of src that another folder imports. */
+function publicFiles(): string[] {
+  const found = new Set<string>()
+  for (const file of sources.filter(name => name.startsWith('src/'))) {
+    const code = codeOf(textOf(file), 'keep')
+    for (const [, path] of code.matchAll(/(?:from |import\()'\.\.\/([\w-]+\/[\w-]+\.ts)'/g)) {
+      found.add(`src/${path}`)
+    }
+  }
+  return [...found].sort()
+}
 
 test('names are nouns in kebab-case', () => {
   const folders = /^(?:src|test|bench|native|docs)\//
@@ -133,7 +146,8 @@ test('a source that is named in a comment or a page is there', () => {
 /** The text with everything but its comments blanked. */
 function commentsOf(text: string): string {
   const code = codeOf(text, 'keep')
-  return [...text].map((character, at) => (code[at] === character ? ' ' : character)).join('')
+  const isComment = (at: number) => code[at] !== text[at] || text[at] === '\n'
+  return text.replace(/[\s\S]/g, (character, at) => (isComment(at) ? character : ' '))
 }
 
 test('the addon exports what the two lists of src/native.ts declare, and no more', () => {
@@ -153,7 +167,7 @@ function methodsOf(text: string, name: string): string[] {
 test('the addon has no thread, no timer and no global that changes', () => {
   const code = sources
     .filter(file => /^native\/.*\.(?:cc|h)$/.test(file))
-    .filter(file => file !== 'native/test-exports.cc')
+    .filter(file => !/(?:test-exports|fuzz[\w-]*)\.cc$/.test(file))
   const banned =
     /\bstd::(?:thread|async|mutex|map|unordered_map)\b|\bpthread_|\btimerfd_|\buv_\w+|\bnapi_(?:call_function|make_callback|create_threadsafe_function)\b|^static (?!constexpr|const|_assert|inline)\w+/gm
   assert.deepEqual(
@@ -162,6 +176,12 @@ test('the addon has no thread, no timer and no global that changes', () => {
   )
   assert.ok(code.length > 25, `saw ${code.length} files`)
 })
+
+/** Numbers that stay taken: a counter's place in the shared memory is never given to another. */
+const retiredReasons: Readonly<Record<string, string>> = {
+  badMac2: 'a message whose cookie is wrong is answered with a new one, as if it had none',
+  arpTableFull: 'there is one resolution for each cable, and no table that could be full',
+}
 
 test('every drop reason is given by somebody', () => {
   const givers = sources
@@ -179,5 +199,5 @@ test('every drop reason is given by somebody', () => {
       new RegExp(`\\b${constant}\\b`).test(native)
     return !isGiven
   })
-  assert.deepEqual(never, [])
+  assert.deepEqual(never.sort(), Object.keys(retiredReasons).sort())
 })

@@ -41,9 +41,17 @@ export const wireName = 'wire'
 /** Joins the sites `left` and `right` by a wire with addresses of both families. */
 export async function layWire(world: World): Promise<void> {
   await world.wire(world.site('left'), world.site('right'), wireName)
+  await resetWire(world)
+}
+
+/** Gives both ends of the wire their addresses, and takes all others. */
+export async function resetWire(world: World): Promise<void> {
   for (const side of ['left', 'right'] as const) {
     const address = wireAddress[side]
+    // Deleting an address of IPv4 must not take the others of its network along.
     await world.site(side).sh(`
+      echo 1 >/proc/sys/net/ipv4/conf/${wireName}/promote_secondaries
+      ip address flush dev ${wireName} scope global
       ip address add ${address[4]}/24 dev ${wireName}
       ip address add ${address[6]}/64 dev ${wireName} nodad`)
   }
