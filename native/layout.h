@@ -88,7 +88,7 @@ enum Drop : int32_t {
   kDropVxlanHeader = 35,
   kDropVxlanWrongMac = 37,
   kDropTunWriteFailed = 40,
-  kDropNoSlot = 44
+  kDropNoSlot = 23
 };
 constexpr uint32_t kCounterWords = 64;
 enum Counter : uint32_t {

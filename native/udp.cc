@@ -171,9 +171,10 @@ size_t WriteControl(const Train& train, bool segment, Scratch::Control& control)
       info.ipi6_ifindex = remote.source_ifindex;
       writer.Add(IPPROTO_IPV6, IPV6_PKTINFO, info);
     } else {
+      // Without an interface: it would override the routes (socket.c of the Linux driver asks them
+      // for the source alone), where IPv6 takes it as a wish unless the addresses are link-local.
       in_pktinfo info = {};
       std::memcpy(&info.ipi_spec_dst, remote.source, sizeof info.ipi_spec_dst);
-      info.ipi_ifindex = static_cast<int>(remote.source_ifindex);
       writer.Add(IPPROTO_IP, IP_PKTINFO, info);
     }
   }

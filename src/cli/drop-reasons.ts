@@ -74,7 +74,6 @@ const explanations: Readonly<Record<Reason, readonly [meaning: string, action: s
   ],
   truncatedDatagram: ['larger than any datagram of ours', forged],
   badMac1: ['a handshake message that was not made for our public key', sameKeys],
-  badMac2: ['a handshake message with a wrong or old cookie', harmless],
   rateLimited: ['more handshakes from one address than are answered', forged],
   handshakeQueueFull: ['more handshakes than can be answered at once', forged],
   handshakeDecryptFailed: ['a handshake message that does not open', sameKeys],
@@ -100,7 +99,6 @@ const explanations: Readonly<Record<Reason, readonly [meaning: string, action: s
     'a frame that is not addressed to us',
     'nothing, the sender floods until it has our address',
   ],
-  arpTableFull: ['no room for another address of the tunnel', 'see who answers ARP in the tunnel'],
   arpTimeout: [
     'nobody answers ARP for the tunnel address of the remote',
     'check that the remote is up and has this tunnel address',

@@ -97,9 +97,9 @@ function offloadText(offloads: OffloadStatus): string {
   const names = Object.keys(offloadNames) as (keyof typeof offloadNames)[]
   return names
     .map(name => {
-      if (offloads[name]) return `${offloadNames[name]} on`
       const reason = offloads.reasons[name]
-      return `${offloadNames[name]} off${reason === undefined ? '' : ` (${reason})`}`
+      const mode = offloads[name] ? 'on' : 'off'
+      return `${offloadNames[name]} ${mode}${reason === undefined ? '' : ` (${reason})`}`
     })
     .join(', ')
 }

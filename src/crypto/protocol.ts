@@ -184,9 +184,11 @@ export class Protocol {
   /** The outbound worker has packets and no key, or a key that is due for renewal. */
   wantHandshake(cable: number, nowMs: number, wallMs: number): void {
     const tunnel = this.#byCable.get(cable)
-    if (tunnel === undefined || !this.#isUp) return
+    if (tunnel === undefined) return
     this.#device.wallOffsetMs = wallMs - nowMs
     tunnel.timers.handshakeWanted(nowMs)
+    // Packets come only from a device that is up: `resume` is about to tell so.
+    if (!this.#isUp) return
     if (nowMs >= tunnel.timers.initiateAtMs) tunnel.tick(nowMs, wallMs, true)
     this.#schedule(tunnel)
   }

@@ -2,6 +2,7 @@
 
 import { startDatapath } from '../datapath/datapath.ts'
 import { loadNative } from '../native.ts'
+import { chooseOffloads } from '../tun/offloads.ts'
 import { listenUapi } from '../uapi/server.ts'
 import type { DatapathDaemonParts } from './datapath.ts'
 import { type LogLevel, processLog } from './log.ts'
@@ -10,6 +11,7 @@ export function datapathDaemonParts(level: LogLevel): DatapathDaemonParts {
   const native = loadNative()
   return {
     log: processLog(level),
+    chooseOffloads: () => chooseOffloads(native, process.env),
     secureProcess: keep => native.secureProcess(keep),
     peerCredentials: fd => native.peerCredentials(fd),
     startDatapath,

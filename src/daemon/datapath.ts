@@ -9,13 +9,17 @@
 import { closeSync, writeSync } from 'node:fs'
 import type { Datapath, DatapathOptions } from '../datapath/datapath.ts'
 import { type ExitCode, exitCode } from '../net/errors.ts'
+import type { OffloadStatus } from '../tables/status.ts'
 import { startWireServer, type WireServer } from '../wire/server.ts'
 import { readTablesFile } from '../wire/tables-file.ts'
 import { exitOnUncaught } from './fatal.ts'
 import type { Log } from './log.ts'
 
-/** CAP_NET_ADMIN: TUN, SO_MARK, SO_*BUFFORCE. CAP_NET_RAW: source addresses, SO_BINDTODEVICE. */
-const keptCapabilities = [12, 13]
+/**
+ * CAP_NET_BIND_SERVICE: cable ports below 1024. CAP_NET_ADMIN: TUN, SO_MARK, SO_*BUFFORCE.
+ * CAP_NET_RAW: source addresses, SO_BINDTODEVICE.
+ */
+const keptCapabilities = [10, 12, 13]
 
 export interface DatapathDaemonOptions {
   readonly interfaceName: string
@@ -31,6 +35,8 @@ export interface DatapathDaemonOptions {
 
 /** What the daemon is put together from. */
 export interface DatapathDaemonParts {
+  /** Tries the offloads, which takes privileges that are given up afterwards. */
+  readonly chooseOffloads: () => OffloadStatus
   readonly secureProcess: (keepCapabilities: readonly number[]) => void
   readonly peerCredentials: (fd: number) => { uid: number; pid: number }
   readonly startDatapath: (options: DatapathOptions) => Promise<Datapath>
@@ -57,6 +63,7 @@ export async function runDatapathDaemon(
   const { interfaceName, socketPath } = options
   // Before the privileges go: the file may belong to somebody else than root.
   const first = options.tablesFile ? readTablesFile(options.tablesFile, 1) : undefined
+  const offloads = parts.chooseOffloads()
   // Before the workers start: threads inherit the capabilities of the one that makes them.
   parts.secureProcess(keptCapabilities)
   const ending = Promise.withResolvers<End>()
@@ -69,9 +76,10 @@ export async function runDatapathDaemon(
     const datapath = await parts.startDatapath({
       interfaceName,
       persistent: !options.ephemeral,
+      offloads,
       ...(options.mtuBytes === undefined ? {} : { mtuBytes: options.mtuBytes }),
       onEnd: (reason, failed) => ending.resolve({ reason, failed }),
-      onForeign: datagram => server?.pushForeign(datagram),
+      onForeign: datagram => server?.pushForeign(datagram) ?? false,
       log: line => log.info(line),
     })
     running.push({ close: () => datapath.stop() })

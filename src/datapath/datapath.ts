@@ -12,6 +12,7 @@ import { loadNative, type Native, type TunOpened, type TunState } from '../nativ
 import { equalBytes, type Remote } from '../net/address.ts'
 import { GatewayError } from '../net/errors.ts'
 import { buildTrie, type PrefixTable } from '../routing/prefix-trie.ts'
+import { drop, dropNames } from '../tables/counters.ts'
 import { createSharedMemory } from '../tables/memory.ts'
 import { REMOTE, type SharedMemory } from '../tables/shared.ts'
 import type { DatapathStatus, ForeignDatagram, OffloadStatus } from '../tables/status.ts'
@@ -21,7 +22,7 @@ import { closeSockets, openSockets, type SocketPair, socketFds } from '../udp/so
 import type { CableChange, Mail, Report, Role, WorkerStart } from './mail.ts'
 import type { SendSockets } from './outbound.ts'
 import { type CableIndices, planMtu, planSnapshot } from './snapshot.ts'
-import { readCableStatus, readCounters } from './status.ts'
+import { type NamedCounters, readCableStatus, readCounters } from './status.ts'
 
 export interface DatapathOptions {
   readonly interfaceName: string
@@ -31,9 +32,12 @@ export interface DatapathOptions {
   readonly persistent: boolean
   /** MTU given to a device that we make; default 1420. */
   readonly mtuBytes?: number
+  /** What the self-tests allow; absent: they are made now, while the privileges are there. */
+  readonly offloads?: OffloadStatus
   /** Called once when the data path cannot go on: device deleted, a worker died. */
   readonly onEnd: (reason: string, failed: boolean) => void
-  readonly onForeign?: (datagram: ForeignDatagram) => void
+  /** Takes a datagram that is no cable packet. False: nobody wanted it, and it is counted. */
+  readonly onForeign?: (datagram: ForeignDatagram) => boolean
   readonly log: (line: string) => void
 }
 
@@ -63,7 +67,11 @@ export async function startDatapath(options: DatapathOptions): Promise<Datapath>
   const native = loadNative()
   const tun = openTun(native, options)
   try {
-    const offloads = setTunOffloads(native, tun.fd, chooseOffloads(native, process.env))
+    const offloads = setTunOffloads(
+      native,
+      tun.fd,
+      options.offloads ?? chooseOffloads(native, process.env),
+    )
     const path = new RunningDatapath(native, options, tun, offloads)
     await path.start()
     return path
@@ -124,6 +132,8 @@ class RunningDatapath implements Datapath {
   #serial = 0
   #queue: Promise<unknown> = Promise.resolve()
   #timer: NodeJS.Timeout | undefined
+  /** Foreign datagrams that nobody was attached for. */
+  #unread = 0
   #hasEnded = false
 
   constructor(native: Native, options: DatapathOptions, tun: TunOpened, offloads: OffloadStatus) {
@@ -176,8 +186,15 @@ class RunningDatapath implements Datapath {
       cables: this.#tables.cables.map(table =>
         readCableStatus(this.#memory, this.#indices.get(table.name) ?? -1, table),
       ),
-      ...readCounters(this.#memory),
+      ...this.#readCounters(),
     }
+  }
+
+  /** What belongs to no cable; the workers cannot tell whether a foreign datagram was read. */
+  #readCounters(): NamedCounters {
+    const { counters, drops } = readCounters(this.#memory)
+    if (this.#unread === 0) return { counters, drops }
+    return { counters, drops: { ...drops, [dropNames[drop.foreignUnread]]: this.#unread } }
   }
 
   sendForeign(to: Remote, bytes: Uint8Array): boolean {
@@ -335,7 +352,8 @@ class RunningDatapath implements Datapath {
       this.#waiting.delete(key)
     } else if (report.kind === 'foreign') {
       const { bytes, remote } = report
-      this.#options.onForeign?.({ from: readRemote(remote), receivedAtMs: Date.now(), bytes })
+      const datagram = { from: readRemote(remote), receivedAtMs: Date.now(), bytes }
+      if (!this.#options.onForeign?.(datagram)) this.#unread++
     } else if (report.kind === 'ended') this.#end(report.reason, report.failed)
   }
 

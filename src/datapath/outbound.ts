@@ -187,16 +187,18 @@ export class Outbound {
     }
     if (this.#isLoop(remote)) return drop.routingLoop
     rows[base + ROW.REMOTE] = remote
+    rows[base + ROW.FD] = this.#socketFor(cable, remote, main.packet)
+    return rows[base + ROW.FD] < 0 ? drop.noRemote : 0
+  }
+
+  /** The socket that a packet leaves by; on a VXLAN cable each flow keeps to one of several. */
+  #socketFor(cable: number, remote: number, packet: PacketView): number {
     const isV4 = this.#remotes[remote * REMOTE.BYTES + REMOTE.FAMILY] === 2
     const { ipv4, ipv6, entropy4, entropy6 } = this.#sockets
-    let fd = isV4 ? ipv4 : ipv6
-    if ((this.#cables[at + CABLE.FLAGS] & cableFlag.vxlan) !== 0) {
-      const entropy = isV4 ? entropy4 : entropy6
-      if (entropy.length > 0) fd = entropy[main.packet.flowHash() % entropy.length]
-    }
-    if (fd < 0) return drop.noRemote
-    rows[base + ROW.FD] = fd
-    return 0
+    const entropy = isV4 ? entropy4 : entropy6
+    const isVxlan = (this.#cables[cable * CABLE.WORDS + CABLE.FLAGS] & cableFlag.vxlan) !== 0
+    if (isVxlan && entropy.length > 0) return entropy[packet.flowHash() % entropy.length]
+    return isV4 ? ipv4 : ipv6
   }
 
   /** A packet for the remote's own UDP address would be sealed into itself, for ever. */
@@ -329,19 +331,19 @@ export class Outbound {
 
   /** Fills the side batch with packets that waited; returns how many. */
   #unstage(cable: number, slot: number, remote: number): number {
-    const { rows, slab } = this.#parts.side.batch
+    const { batch, packet } = this.#parts.side
+    const { rows, slab } = batch
     const mtu = this.#cables[cable * CABLE.WORDS + CABLE.MTU]
     const segmentsMax = this.#parts.unsegmented[cable] !== 0 ? 1 : this.#parts.segmentsMax
-    // Remote and sockets may be others than when it was staged.
-    const isV4 = this.#remotes[remote * REMOTE.BYTES + REMOTE.FAMILY] === 2
-    const fd = isV4 ? this.#sockets.ipv4 : this.#sockets.ipv6
     let count = 0
     let offset = ROW_HEADROOM
     for (let base = 0; base < rows.length; base += ROW.WORDS) {
       if (!this.#staging.take(cable, slab, offset, rows, base)) break
       rows[base + ROW.SLOT] = slot
       rows[base + ROW.REMOTE] = remote
-      rows[base + ROW.FD] = fd
+      // Remote and sockets may be others than when it was staged.
+      packet.decode(offset, rows[base + ROW.LENGTH])
+      rows[base + ROW.FD] = this.#socketFor(cable, remote, packet)
       rows[base + ROW.DROP] = drop.none
       rows[base + ROW.PAD] = mtu | (segmentsMax << 16)
       offset = (offset + rows[base + ROW.LENGTH] + 2 * ROW_HEADROOM - 1) & -ROW_HEADROOM

@@ -59,6 +59,7 @@ function outboundHalf(): Half {
         if (change.kind === 'remove' || change.isNew) outbound.forget(change.cable)
       }
       outbound.apply(mail.routes, mail.sockets)
+      wipePresharedKeys(mail)
       report({ kind: 'applied', serial: mail.serial })
     },
     end() {},
@@ -132,7 +133,16 @@ function applyInbound(
     if (!inbound.setCable(cable, table, mtuBytes, nowMs)) full = table.name
   }
   inbound.apply(mail.routes, [mail.sockets.ipv4, mail.sockets.ipv6])
+  wipePresharedKeys(mail)
   report({ kind: 'applied', serial: mail.serial, ...(full === undefined ? {} : { full }) })
+}
+
+/** Mail is a copy of this thread's own; the protocol has taken from it what it needs. */
+function wipePresharedKeys(mail: Extract<Mail, { kind: 'apply' }>): void {
+  for (const change of mail.changes) {
+    if (change.kind !== 'set' || change.table.driver !== 'wireguard') continue
+    change.table.presharedKey?.fill(0)
+  }
 }
 
 /** Waits and breathes until it is told to stop. */

@@ -1,24 +1,23 @@
 // Keys at the edges of the program: 32 bytes, written as base64 (wg, configuration files) or as hex
-// (the UAPI). Public keys are plain byte arrays. A private key travels as `PrivateKey`, which shows
-// nothing when it is printed, logged or serialised, and can be wiped.
+// (the UAPI).
 //
 // Text may come as bytes, because strings cannot be wiped; decoding makes no string and does not
 // branch on the characters' values. Failures never quote the text: it may be a secret.
 
-import { inspect } from 'node:util'
 import { GatewayError } from './errors.ts'
 
 export const keyBytes = 32
-const hexCharacters = 64
+/** Of a key as text. */
+export const hexKeyBytes = 64
 /** 43 characters and one `=`. */
-const base64Characters = 44
+export const base64KeyBytes = 44
 
 /** Parses 64 hex digits. Throws EINVAL. */
 export function parseHexKey(text: string | Uint8Array): Uint8Array {
-  if (text.length !== hexCharacters) throw badKey('64 hex digits')
+  if (text.length !== hexKeyBytes) throw badKey('64 hex digits')
   const key = new Uint8Array(keyBytes)
   let bad = 0
-  for (let i = 0; i < hexCharacters; i++) {
+  for (let i = 0; i < hexKeyBytes; i++) {
     const value = hexValue(codeAt(text, i))
     bad |= value
     key[i >> 1] |= (value & 0x0f) << (i & 1 ? 0 : 4)
@@ -30,7 +29,7 @@ export function parseHexKey(text: string | Uint8Array): Uint8Array {
 /** Parses 44 characters of base64 as `wg` writes them. Throws EINVAL. */
 export function parseBase64Key(text: string | Uint8Array): Uint8Array {
   const wanted = '44 characters of base64'
-  if (text.length !== base64Characters || codeAt(text, 43) !== 0x3d) throw badKey(wanted)
+  if (text.length !== base64KeyBytes || codeAt(text, 43) !== 0x3d) throw badKey(wanted)
   const key = new Uint8Array(keyBytes)
   let bad = 0
   let bits = 0
@@ -46,16 +45,6 @@ export function parseBase64Key(text: string | Uint8Array): Uint8Array {
   return key
 }
 
-/** Hex text of a public key. For a secret use `writeHexKey`. */
-export function formatHexKey(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).toString('hex')
-}
-
-/** Base64 text of a public key. */
-export function formatBase64Key(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).toString('base64')
-}
-
 /** Writes 64 hex digits as bytes, so that a secret never becomes a string. */
 export function writeHexKey(key: Uint8Array, out: Uint8Array, offset = 0): void {
   for (let i = 0; i < keyBytes; i++) {
@@ -68,52 +57,6 @@ export function isZeroKey(key: Uint8Array): boolean {
   let seen = 0
   for (let i = 0; i < key.length; i++) seen |= key[i]
   return seen === 0
-}
-
-/** A private key that cannot be printed by accident. */
-export class PrivateKey {
-  readonly #bytes = new Uint8Array(keyBytes)
-
-  /** Copies the bytes; the caller wipes its own. Throws EINVAL for another length. */
-  constructor(bytes: Uint8Array) {
-    if (bytes.length !== keyBytes) throw badKey('32 bytes')
-    this.#bytes.set(bytes)
-  }
-
-  static fromHex(text: string | Uint8Array): PrivateKey {
-    return PrivateKey.#adopt(parseHexKey(text))
-  }
-
-  static fromBase64(text: string | Uint8Array): PrivateKey {
-    return PrivateKey.#adopt(parseBase64Key(text))
-  }
-
-  static #adopt(bytes: Uint8Array): PrivateKey {
-    const key = new PrivateKey(bytes)
-    bytes.fill(0)
-    return key
-  }
-
-  /** Lends the bytes to `use`, which must not keep them. */
-  use<T>(use: (bytes: Uint8Array) => T): T {
-    return use(this.#bytes)
-  }
-
-  wipe(): void {
-    this.#bytes.fill(0)
-  }
-
-  toString(): string {
-    return '(private key)'
-  }
-
-  toJSON(): string {
-    return '(private key)'
-  }
-
-  [inspect.custom](): string {
-    return '(private key)'
-  }
 }
 
 function badKey(wanted: string): GatewayError {

@@ -35,9 +35,10 @@ export const drop = {
   sourceNotAllowed: 20,
   ecnNotCapable: 21,
   truncatedDatagram: 22,
+  // Sealed with no key slot, or a table that has no room for one.
+  noSlot: 23,
   // Handshake messages.
-  badMac1: 23,
-  badMac2: 24,
+  badMac1: 24,
   rateLimited: 25,
   handshakeQueueFull: 26,
   handshakeDecryptFailed: 27,
@@ -52,21 +53,19 @@ export const drop = {
   vxlanHeader: 35,
   vxlanWrongRemote: 36,
   vxlanWrongMac: 37,
-  arpTableFull: 38,
-  arpTimeout: 39,
-  // What is written to the TUN device, and what is not ours.
+  arpTimeout: 38,
+  // Answers, what is written to the TUN device, and what is not ours.
+  icmpRateLimited: 39,
   tunWriteFailed: 40,
   foreignUnread: 41,
   foreignRateLimited: 42,
-  icmpRateLimited: 43,
-  noSlot: 44,
 } as const
 
 export type DropReason = (typeof drop)[keyof typeof drop]
 
 /** Names of the drop reasons in kebab-case, as status and metrics show them, by code. */
 export const dropNames: readonly string[] = Object.keys(drop).map(name =>
-  name.replace(/[A-Z0-9]+/g, part => `-${part.toLowerCase()}`),
+  name.replace(/[A-Z]+/g, part => `-${part.toLowerCase()}`),
 )
 
 /** Columns of a cable's counter row behind the drop reasons. */

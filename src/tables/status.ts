@@ -24,7 +24,7 @@ export interface OffloadStatus {
   readonly tunUso: boolean
   readonly udpSegmentation: boolean
   readonly udpGro: boolean
-  /** Why a mode is off, by its name above. */
+  /** Why a mode is off, or that one which is on was not tested, by its name above. */
   readonly reasons: Readonly<Record<string, string>>
 }
 

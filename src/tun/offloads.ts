@@ -27,9 +27,14 @@ export function chooseOffloads(
   const reasons: Record<string, string> = {}
   const isOn = (mode: Mode): boolean => {
     const variable = offloadVariables[mode]
-    if (environment[variable] === '1') reasons[mode] = `switched off by ${variable}=1`
-    else if (!probe[mode]) reasons[mode] = probe.reasons[mode] ?? 'the self-test failed'
-    return reasons[mode] === undefined
+    const said = probe.reasons[mode]
+    if (environment[variable] === '1') {
+      reasons[mode] = `switched off by ${variable}=1`
+      return false
+    }
+    // A mode that is on may have a reason too: that it could not be tested.
+    if (said !== undefined || !probe[mode]) reasons[mode] = said ?? 'the self-test failed'
+    return probe[mode]
   }
   const tunTso = isOn('tunTso')
   return {

@@ -6,6 +6,7 @@
 // private key and the preshared keys. They are written digit by digit and never become strings.
 
 import { formatAddress, formatRemote, type Prefix } from '../net/address.ts'
+import { hexKeyBytes, writeHexKey } from '../net/keys.ts'
 import type { CableStatus, DatapathStatus } from '../tables/status.ts'
 import type { Tables, WireguardCable } from '../tables/tables.ts'
 import type { Errno } from './errno.ts'
@@ -72,7 +73,6 @@ function prefixText(prefix: Prefix): string {
 }
 
 const noKey = new Uint8Array(32)
-const digits = Buffer.from('0123456789abcdef', 'latin1')
 
 /** Bytes being filled; allocated alone, not from Node's pool, because they will hold keys. */
 class Page {
@@ -85,10 +85,8 @@ class Page {
 
   key(name: string, key: Uint8Array): void {
     this.text(`${name}=`)
-    for (const byte of key) {
-      this.#buffer[this.#length++] = digits[byte >> 4]
-      this.#buffer[this.#length++] = digits[byte & 15]
-    }
+    writeHexKey(key, this.#buffer, this.#length)
+    this.#length += hexKeyBytes
     this.text('\n')
   }
 

@@ -9,6 +9,7 @@
 import { networkInterfaces } from 'node:os'
 import { type Prefix, parsePrefix, parseRemote, type Remote } from '../net/address.ts'
 import { GatewayError } from '../net/errors.ts'
+import { isZeroKey, parseHexKey } from '../net/keys.ts'
 
 export type Operation =
   /** Key absent: removes it (all zero on the wire). */
@@ -27,7 +28,6 @@ export type Operation =
   | { readonly kind: 'allowedIp'; readonly prefix: Prefix; readonly remove: boolean }
   | { readonly kind: 'protocolVersion' }
 
-const keyBytes = 32
 const equalsSign = 0x3d
 
 /** Parses the line bytes[start, end). Throws GatewayError EINVAL, or EPROTO when it has no `=`. */
@@ -130,31 +130,16 @@ function onlyTrue(name: string, value: string, operation: Operation): Operation 
   return operation
 }
 
-/** 64 hexadecimal digits of either case. */
 function parseKey(bytes: Uint8Array, start: number, end: number, name: string): Uint8Array {
-  const key = new Uint8Array(keyBytes)
-  let bad = end - start === 2 * keyBytes ? 0 : 1
-  for (let i = 0; i < keyBytes && bad === 0; i++) {
-    const high = digitOf(bytes[start + 2 * i])
-    const low = digitOf(bytes[start + 2 * i + 1])
-    if (high < 0 || low < 0) bad = 1
-    else key[i] = (high << 4) | low
+  try {
+    return parseHexKey(bytes.subarray(start, end))
+  } catch {
+    throw new GatewayError('EINVAL', `${name} is not 64 hexadecimal digits`)
   }
-  if (bad === 0) return key
-  key.fill(0)
-  throw new GatewayError('EINVAL', `${name} is not 64 hexadecimal digits`)
-}
-
-function digitOf(character: number): number {
-  if (character >= 0x30 && character <= 0x39) return character - 0x30
-  const lower = character | 0x20
-  return lower >= 0x61 && lower <= 0x66 ? lower - 0x61 + 10 : -1
 }
 
 function unlessZero(key: Uint8Array): Uint8Array | undefined {
-  let any = 0
-  for (const byte of key) any |= byte
-  return any === 0 ? undefined : key
+  return isZeroKey(key) ? undefined : key
 }
 
 function invalid(name: string, value: string): GatewayError {

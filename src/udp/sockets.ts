@@ -37,7 +37,7 @@ export function openSockets(native: SetupFunctions, options: SocketOptions): Soc
       throw new GatewayError(codeOf(error), `UDP port ${options.port}: ${messageOf(error)}`, {
         hint: isTaken
           ? `ss -ulpn 'sport = :${options.port}' shows who has it`
-          : 'run as root or with CAP_NET_ADMIN',
+          : 'run as root, or with CAP_NET_ADMIN (and CAP_NET_BIND_SERVICE for ports below 1024)',
         cause: error,
       })
     }

@@ -108,20 +108,21 @@ export class Connection {
     this.#hangUp(encodeFrame(frameType.error, 0, encodeError(error)))
   }
 
-  /** Hands a datagram to a subscriber: at once, or not at all. */
-  push(datagram: ForeignDatagram, nowMs: number): void {
-    if (!this.#subscribed || this.#ended) return
+  /** Hands a datagram to a subscriber: at once, or not at all. False: this client is none. */
+  push(datagram: ForeignDatagram, nowMs: number): boolean {
+    if (!this.#subscribed || this.#ended) return false
     const { pushBurst, pushesPerSecond, unsentPushedBytes } = connectionLimits
     const earned = ((nowMs - this.#pushTokensAtMs) * pushesPerSecond) / 1000
     this.#pushTokens = Math.min(pushBurst, this.#pushTokens + earned)
     this.#pushTokensAtMs = nowMs
     if (this.#pushTokens < 1 || this.#socket.writableLength > unsentPushedBytes) {
       this.#missed++
-      return
+      return true
     }
     this.#pushTokens--
     const frame = encodeFrame(frameType.foreign, 0, encodeForeign(datagram, this.#missed))
     this.#socket.write(frame)
+    return true
   }
 
   #take(chunk: Uint8Array): void {

@@ -33,8 +33,8 @@ export interface WireServerOptions {
 
 export interface WireServer {
   readonly path: string
-  /** Pushes a datagram to every subscriber that keeps up. */
-  pushForeign(datagram: ForeignDatagram): void
+  /** Pushes a datagram to every subscriber that keeps up. False: there is none. */
+  pushForeign(datagram: ForeignDatagram): boolean
   /** Stops listening, cuts all clients off and removes the socket. */
   close(): Promise<void>
 }
@@ -60,7 +60,9 @@ export async function startWireServer(options: WireServerOptions): Promise<WireS
     path,
     pushForeign(datagram) {
       const nowMs = performance.now()
-      for (const connection of connections) connection.push(datagram, nowMs)
+      let isRead = false
+      for (const connection of connections) isRead = connection.push(datagram, nowMs) || isRead
+      return isRead
     },
     async close() {
       const closed = new Promise<void>(resolve => server.close(() => resolve()))

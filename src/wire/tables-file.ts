@@ -5,12 +5,9 @@
 
 import { readFileSync } from 'node:fs'
 import { GatewayError } from '../net/errors.ts'
+import { base64KeyBytes, keyBytes, parseBase64Key } from '../net/keys.ts'
 import type { Tables } from '../tables/tables.ts'
 import { decodeTables } from './tables.ts'
-
-/** A 32-byte key is 43 characters and one `=`. */
-const KEY_TEXT_BYTES = 44
-const KEY_BYTES = 32
 
 const fileBytesMax = 64 * 1024 * 1024
 
@@ -71,16 +68,16 @@ function liftKeys(text: Uint8Array): Uint8Array {
   for (let at = 0; at < text.length; at++) {
     const quote = keyValueAt(text, at)
     if (quote < 0) continue
-    const key = decodeKey(text.subarray(quote + 1, quote + 1 + KEY_TEXT_BYTES))
+    const key = decodeKey(text.subarray(quote + 1, quote + 1 + base64KeyBytes))
     if (key === undefined) continue
-    const reference = `[${keys.length * KEY_BYTES},${KEY_BYTES}]`.padEnd(KEY_TEXT_BYTES + 2)
+    const reference = `[${keys.length * keyBytes},${keyBytes}]`.padEnd(base64KeyBytes + 2)
     new TextEncoder().encodeInto(reference, text.subarray(quote))
     keys.push(key)
     at = quote
   }
-  const trailer = new Uint8Array(keys.length * KEY_BYTES)
+  const trailer = new Uint8Array(keys.length * keyBytes)
   keys.forEach((key, index) => {
-    trailer.set(key, index * KEY_BYTES)
+    trailer.set(key, index * keyBytes)
     key.fill(0)
   })
   return trailer
@@ -99,7 +96,7 @@ function keyValueAt(text: Uint8Array, at: number): number {
   const colon = skipSpace(text, at + 4)
   if (text[colon] !== code(':')) return -1
   const quote = skipSpace(text, colon + 1)
-  const closing = quote + 1 + KEY_TEXT_BYTES
+  const closing = quote + 1 + base64KeyBytes
   return text[quote] === QUOTE && text[closing] === QUOTE ? quote : -1
 }
 
@@ -108,29 +105,10 @@ function skipSpace(text: Uint8Array, at: number): number {
   return at
 }
 
-/** RFC 4648 section 4: 43 digits of six bits, the last two bits zero, and one `=`. */
 function decodeKey(text: Uint8Array): Uint8Array | undefined {
-  if (text[KEY_TEXT_BYTES - 1] !== code('=')) return undefined
-  const key = new Uint8Array(KEY_BYTES)
-  let bits = 0
-  let held = 0
-  let written = 0
-  for (let i = 0; i < KEY_TEXT_BYTES - 1; i++) {
-    const digit = base64Digit(text[i])
-    if (digit < 0) return undefined
-    bits = ((bits << 6) | digit) & 0xffff
-    held += 6
-    if (held < 8) continue
-    held -= 8
-    key[written++] = bits >> held
+  try {
+    return parseBase64Key(text)
+  } catch {
+    return undefined
   }
-  return (bits & ((1 << held) - 1)) === 0 ? key : undefined
-}
-
-function base64Digit(character: number): number {
-  if (character >= code('A') && character <= code('Z')) return character - code('A')
-  if (character >= code('a') && character <= code('z')) return character - code('a') + 26
-  if (character >= code('0') && character <= code('9')) return character - code('0') + 52
-  if (character === code('+')) return 62
-  return character === code('/') ? 63 : -1
 }

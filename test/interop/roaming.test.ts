@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { afterEach, type TestContext, test } from 'node:test'
+import { eventually } from '../support/eventually.ts'
 import type { Kind } from '../support/interop/daemon.ts'
 import { ping, RunningPing } from '../support/interop/traffic.ts'
 import {
@@ -18,7 +19,7 @@ import {
   wireAddress,
   wireName,
 } from '../support/interop/tunnel.ts'
-import { eventually, type Site, worldOfFile } from '../support/interop/world.ts'
+import { type Site, worldOfFile } from '../support/interop/world.ts'
 
 const world = worldOfFile('roaming', ['left', 'right'], () => layWire(world))
 afterEach(() => resetWire(world))
@@ -50,10 +51,12 @@ async function forgetSources({ daemon }: End): Promise<void> {
 }
 
 async function sees(tunnel: Tunnel, end: End, wanted: string): Promise<void> {
-  await eventually(`${end.side} speaks to ${wanted}`, async () => {
-    const { endpoint: now } = await tunnel.peer(end)
+  let now = ''
+  const look = async () => {
+    now = (await tunnel.peer(end)).endpoint
     return now === wanted
-  })
+  }
+  await eventually(look, () => `${end.side} speaks to ${now}, not to ${wanted}`)
 }
 
 for (const [left, right] of [

@@ -35,6 +35,11 @@ export async function makeSpaces(context: TestContext, names: readonly string[])
   const sandbox = await startSandbox(`hawser-test-${process.pid}`)
   context.after(() => endSandbox(sandbox))
   await addSpaces(sandbox, names)
+  return spacesOf(sandbox)
+}
+
+/** The spaces of a sandbox that somebody else ends. */
+export function spacesOf(sandbox: Sandbox): Spaces {
   return {
     sandbox,
     run: (space, command, options) => runIn(sandbox, space, command, options),

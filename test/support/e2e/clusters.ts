@@ -43,7 +43,11 @@ export const stranger = { space: 'stranger', address: '192.0.2.3', address6: '20
 const wire = 'wire'
 
 export async function makeClusters(context: TestContext): Promise<Spaces> {
-  const names = [wire, stranger.space, ...[east, west].flatMap(({ gateway, pod }) => [gateway, pod])]
+  const names = [
+    wire,
+    stranger.space,
+    ...[east, west].flatMap(({ gateway, pod }) => [gateway, pod]),
+  ]
   const spaces = await makeSpaces(context, names)
   const sides = [...[east, west].map(({ gateway }) => gateway), stranger.space]
   await spaces.configure(wire, [
@@ -77,7 +81,8 @@ export async function makeClusters(context: TestContext): Promise<Spaces> {
       `route add default via ${router}`,
       `route add default via ${router6}`,
     ])
-    const forward = 'cd /proc/sys/net; echo 1 >ipv4/conf/all/forwarding; echo 1 >ipv6/conf/all/forwarding'
+    const forward =
+      'cd /proc/sys/net; echo 1 >ipv4/conf/all/forwarding; echo 1 >ipv6/conf/all/forwarding'
     await spaces.mustRun(gateway, ['sh', '-ec', forward])
   }
   return spaces

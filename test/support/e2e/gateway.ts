@@ -16,38 +16,34 @@ export const hawser = fileURLToPath(new URL('../../../bin/hawser', import.meta.u
 /** The cable's device in every gateway's space. */
 export const device = 'gw0'
 
-const socketPath = `/run/hawser/${device}.sock`
-
 export class Gateway {
   readonly space: string
+  readonly interfaceName: string
   client: DatapathClient
   readonly #spaces: Spaces
   readonly #child: ChildProcess
   readonly #output: () => { stdout: Buffer; stderr: Buffer }
   readonly #ended: Promise<number>
 
-  static async start(
-    spaces: Spaces,
-    space: string,
-    args: readonly string[] = [],
-  ): Promise<Gateway> {
-    const child = spaces.start(space, [hawser, 'datapath', '--interface', device, ...args])
+  static async start(spaces: Spaces, space: string, interfaceName = device): Promise<Gateway> {
+    const child = spaces.start(space, [hawser, 'datapath', '--interface', interfaceName])
     const output = collect(child)
     const log = () => output().stderr.toString()
     let exitCode: number | undefined
     const end = ended(child)
-    end.then(code => {
-      exitCode = code
+    child.once('exit', code => {
+      exitCode = code ?? -1
     })
     await eventually(() => exitCode !== undefined || log().includes('is served on'), log)
     assert.equal(exitCode, undefined, `${space}: the gateway has ended\n${log()}`)
-    const client = await DatapathClient.connect(spaces.path(space, socketPath))
-    return new Gateway(spaces, space, child, output, end, client)
+    const client = await DatapathClient.connect(spaces.path(space, socketOf(interfaceName)))
+    return new Gateway(spaces, space, interfaceName, child, output, end, client)
   }
 
   private constructor(
     spaces: Spaces,
     space: string,
+    interfaceName: string,
     child: ChildProcess,
     output: () => { stdout: Buffer; stderr: Buffer },
     end: Promise<number>,
@@ -55,12 +51,13 @@ export class Gateway {
   ) {
     this.#spaces = spaces
     this.space = space
+    this.interfaceName = interfaceName
     this.#child = child
     this.#output = output
     this.#ended = end
     this.client = client
     // A connection that is open keeps the test's process from ending.
-    end.then(() => client.close())
+    child.once('exit', () => this.client.close())
   }
 
   get log(): string {
@@ -69,7 +66,7 @@ export class Gateway {
 
   /** A further connection. */
   connect(): Promise<DatapathClient> {
-    return DatapathClient.connect(this.#spaces.path(this.space, socketPath))
+    return DatapathClient.connect(this.#spaces.path(this.space, socketOf(this.interfaceName)))
   }
 
   /** Posts tables as the generation behind the one in force. */
@@ -110,6 +107,10 @@ export class Gateway {
   kill(): void {
     this.#child.kill('SIGKILL')
   }
+}
+
+function socketOf(interfaceName: string): string {
+  return `/run/hawser/${interfaceName}.sock`
 }
 
 /** Waits until a reason was counted so often more than before. */

@@ -47,16 +47,18 @@ export async function startKernelGateway(
   spaces: Spaces,
   own: Side,
   other: Side,
-  mac?: string,
+  { mac, outerIpv6 = false }: { mac?: string; outerIpv6?: boolean } = {},
 ): Promise<void> {
+  // The device of the stock driver is IPv4 outside, by default.
   const script = `
     ip link add ${kernelDevice} ${mac === undefined ? '' : `address ${mac}`} \\
-      type vxlan id ${vni} dstport ${port} nolearning
+      type vxlan id ${vni} dstport ${port} nolearning ${outerIpv6 ? `local ${own.address6}` : ''}
     # The stock driver leaves IPv6 to itself: its own multicast would only blur what is counted.
     echo 1 >/proc/sys/net/ipv6/conf/${kernelDevice}/disable_ipv6
-    ip link set ${kernelDevice} mtu ${mtuBytes} up
+    ip link set ${kernelDevice} mtu ${outerIpv6 ? mtuBytes - 20 : mtuBytes} up
     ip address add ${tunnelAddress(own)}/8 dev ${kernelDevice}
-    bridge fdb append 00:00:00:00:00:00 dev ${kernelDevice} dst ${other.address}
+    bridge fdb append 00:00:00:00:00:00 dev ${kernelDevice} \\
+      dst ${outerIpv6 ? other.address6 : other.address}
     echo 2 >/proc/sys/net/ipv4/conf/${kernelDevice}/rp_filter
     ip rule add prio 100 table 100
     ip route add ${other.prefixes[0]} via ${tunnelAddress(other)} dev ${kernelDevice} \\

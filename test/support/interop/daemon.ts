@@ -3,13 +3,32 @@
 
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { collect, ended } from '../../../src/lab/process.ts'
-import { eventually, hawser, patienceMs, type Site } from './world.ts'
+import type { DatapathStatus } from '../../../src/tables/status.ts'
+import { eventually } from '../eventually.ts'
+import { hawser, type Site } from './world.ts'
 
-export type Kind = 'hawser' | 'wireguard-go'
+/** `observed`: Hawser that also tells its status. */
+export type Kind = 'hawser' | 'observed' | 'wireguard-go'
 
 /** The line that each writes when its UAPI socket listens. */
-const readyLine = { hawser: ': serving /', 'wireguard-go': 'UAPI listener started' } as const
+const readyLine = {
+  hawser: ': serving /',
+  observed: ': serving /',
+  'wireguard-go': 'UAPI listener started',
+} as const
+
+const observedProgram = fileURLToPath(new URL('observed-daemon.ts', import.meta.url))
+
+const programOf: Readonly<Record<Kind, readonly string[]>> = {
+  hawser: [hawser, 'wg', '-f'],
+  observed: [process.execPath, observedProgram],
+  'wireguard-go': ['wireguard-go', '-f'],
+}
+
+/** Its interface is deleted to end it; who has not ended then is killed. */
+const endLimitMs = 10_000
 
 export class Daemon {
   readonly site: Site
@@ -52,15 +71,19 @@ export class Daemon {
   }
 
   async ready(): Promise<void> {
-    await eventually(`${this.kind} on ${this.site.name} serves:\n${this.log}`, () => {
+    const isReady = () => {
       assert.ok(!this.hasEnded, `${this.kind} ended with ${this.#exitCode}:\n${this.log}`)
       return this.log.includes(readyLine[this.kind])
-    })
+    }
+    await eventually(isReady, () => this.log)
   }
 
   /** Its exit code, when it has ended by itself. */
   async exit(): Promise<number> {
-    await eventually(`${this.kind} has ended:\n${this.log}`, () => this.hasEnded)
+    await eventually(
+      () => this.hasEnded,
+      () => this.log,
+    )
     return await this.#ended
   }
 
@@ -68,16 +91,14 @@ export class Daemon {
     return this.site.must(['kill', '-s', name, String(this.pid)])
   }
 
-  /** Deletes the interface, which ends any of these daemons; what remains is killed. */
   async stop(): Promise<void> {
     if (!this.hasEnded) {
       const pid = String(this.pid)
       await this.site.run(['ip', 'link', 'delete', this.interfaceName])
-      const end = performance.now() + patienceMs / 3
-      while (!this.hasEnded && performance.now() < end) await new Promise(setImmediate)
-      if (!this.hasEnded) await this.site.run(['kill', '-s', 'KILL', pid])
+      const kill = setTimeout(() => this.site.run(['kill', '-s', 'KILL', pid]), endLimitMs)
+      await this.#ended
+      clearTimeout(kill)
     }
-    await this.#ended
     this.#child.removeAllListeners()
   }
 
@@ -91,6 +112,18 @@ export class Daemon {
     const script = 'cat | wg "$1" "$2" /dev/stdin'
     await this.site.must(['sh', '-c', script, 'sh', action, this.interfaceName], { input: text })
   }
+
+  /** What an observed daemon counts. */
+  async status(): Promise<DatapathStatus> {
+    const lines = () => this.log.split('\n').filter(line => line.startsWith('{'))
+    const before = lines().length
+    await this.signal('USR2')
+    await eventually(
+      () => lines().length > before,
+      () => this.log,
+    )
+    return JSON.parse(lines()[before])
+  }
 }
 
 /** Starts a daemon and returns when it can be configured. */
@@ -102,9 +135,8 @@ export async function startDaemon(
 ): Promise<Daemon> {
   const variables = { WG_PROCESS_FOREGROUND: '1', LOG_LEVEL: 'verbose', ...environment }
   const assignments = Object.entries(variables).map(([name, value]) => `${name}=${value}`)
-  const program = kind === 'hawser' ? [hawser, 'wg'] : ['wireguard-go']
   const script = 'echo "pid $$"; exec env "$@"'
-  const command = [...assignments, ...program, '-f', interfaceName]
+  const command = [...assignments, ...programOf[kind], interfaceName]
   const child = site.start(['sh', '-c', script, 'sh', ...command])
   const daemon = new Daemon(site, kind, interfaceName, child)
   await daemon.ready()

@@ -6,7 +6,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { collect, ended } from '../../../src/lab/process.ts'
-import { eventually, type Site, type World } from './world.ts'
+import { eventually } from '../eventually.ts'
+import type { Site, World } from './world.ts'
 
 /** Sends until `count` answers have come; fails when they have not after 20 s. */
 export async function ping(
@@ -57,7 +58,10 @@ export class RunningPing {
   /** Resolves when so many more answers have come. */
   async more(count: number): Promise<void> {
     const wanted = this.answers + count
-    await eventually(`${count} more answers\n${this.log.slice(-400)}`, () => this.answers >= wanted)
+    await eventually(
+      () => this.answers >= wanted,
+      () => this.log.slice(-400),
+    )
   }
 
   async stop(): Promise<PingCount> {
@@ -92,8 +96,9 @@ export class Content {
     const program = fileURLToPath(new URL('content-server.ts', import.meta.url))
     const child = site.start([process.execPath, program, String(contentPort), contentFile])
     const output = collect(child)
-    await eventually(`content is served: ${output().stderr}`, () =>
-      output().stdout.includes('listening'),
+    await eventually(
+      () => output().stdout.includes('listening'),
+      () => `${output().stderr}`,
     )
   }
 
@@ -119,4 +124,53 @@ export async function contentAt(
   const content = new Content(byteCount)
   for (const name of names) await content.serve(world.site(name))
   return content
+}
+
+const iperfPort = 5201
+
+/** Serves iperf3 at a site, on all its addresses, until the world ends. */
+export async function serveIperf(site: Site, port = iperfPort): Promise<void> {
+  const output = collect(site.start(['iperf3', '-s', '--forceflush', '-p', String(port)]))
+  await eventually(
+    () => output().stdout.includes('Server listening'),
+    () => `${output().stderr}`,
+  )
+}
+
+/** Sends so many bytes to an iperf3 server, or has it send them; all must arrive. */
+export async function transfer(
+  from: Site,
+  address: string,
+  { megabytes, reverse = false }: { megabytes: number; reverse?: boolean },
+): Promise<void> {
+  const way = reverse ? ['-R'] : []
+  const command = ['iperf3', '-J', '-C', 'cubic', '-n', `${megabytes}M`, ...way, '-c', address]
+  const { end } = JSON.parse(await from.must(command))
+  const received = end.sum_received.bytes
+  // What is under way at the end is not counted.
+  assert.ok(received > 0.9 * megabytes * 2 ** 20, `${received} bytes of ${megabytes} MiB arrived`)
+}
+
+/**
+ * Traffic of one TCP connection that goes on until the function that this returns is called. The
+ * server is used up: it may not hear that the connection has ended.
+ */
+export async function endlessTransfer(
+  from: Site,
+  address: string,
+  { port, reverse }: { port: number; reverse: boolean },
+): Promise<() => Promise<void>> {
+  const way = reverse ? ['-R'] : []
+  const command = ['iperf3', '--forceflush', '-t', '3600', '-C', 'cubic', ...way]
+  const child = from.start([...command, '-p', String(port), '-c', address])
+  const output = collect(child)
+  const end = ended(child)
+  await eventually(
+    () => /\d [KMG]bits\/sec/.test(String(output().stdout)),
+    () => `${output().stdout}${output().stderr}`,
+  )
+  return async () => {
+    child.kill('SIGKILL')
+    await end
+  }
 }

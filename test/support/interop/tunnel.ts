@@ -67,7 +67,8 @@ export interface TunnelOptions {
   readonly knowing?: readonly Side[]
   /** Tells tunnels that share a wire apart. */
   readonly number?: number
-  readonly environment?: Readonly<Record<string, string>>
+  /** Variables of the daemons. */
+  readonly environment?: Partial<Record<Side, Readonly<Record<string, string>>>>
   /** More lines for the [Peer] sections, such as PersistentKeepalive. */
   readonly peerLines?: string
 }
@@ -154,10 +155,10 @@ export async function openTunnel(
   const { outer = 4, number = 0, knowing = ['left', 'right'], environment = {} } = options
   const start = async (side: Side): Promise<End> => {
     const site = world.site(side)
-    const daemon = await startDaemon(site, options[side], `wg${number}`, environment)
+    const daemon = await startDaemon(site, options[side], `wg${number}`, environment[side])
     t.after(() => daemon.stop())
     const host = side === 'left' ? 1 : 2
-    const inner = { 4: `10.77.${number}.${host}`, 6: `fd77:${number}::${host}` }
+    const inner = { 4: `10.77.${number}.${host}`, 6: `fd77:${number + 1}::${host}` }
     return { side, site, daemon, keys: newKeys(), port: 51_820 + number, inner }
   }
   const [left, right] = await Promise.all([start('left'), start('right')])

@@ -6,27 +6,18 @@
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
 import { after, before } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { type Finished, type RunOptions, run } from '../../../src/lab/process.ts'
-import {
-  addSpaces,
-  endSandbox,
-  entered,
-  mustRunIn,
-  type OpenSandbox,
-  outsidePath,
-  runIn,
-  startIn,
-  startSandbox,
-} from '../../../src/lab/sandbox.ts'
+import type { Finished, RunOptions } from '../../../src/lab/process.ts'
+import { addSpaces, endSandbox, mustRunIn, runIn, startSandbox } from '../../../src/lab/sandbox.ts'
+import { type Spaces, spacesOf } from '../namespaces.ts'
 import { missingRequirements } from '../requirements.ts'
 
 export const hawser = fileURLToPath(new URL('../../../bin/hawser', import.meta.url))
 export const hawserWg = fileURLToPath(new URL('../../../bin/hawser-wg', import.meta.url))
 
-/** A loaded machine may take this long for anything that is not a matter of timers. */
-export const patienceMs = 30_000
+/** Only what hangs takes so long. */
+const timeoutMs = 120_000
+const endLimitMs = 30_000
 
 /** A network namespace with a /run of its own. */
 export class Site {
@@ -40,7 +31,7 @@ export class Site {
 
   /** Runs a program to its end, whatever that is. */
   run(command: readonly string[], options: RunOptions = {}): Promise<Finished> {
-    return runIn(this.#world.sandbox, this.name, command, { timeoutMs: 120_000, ...options })
+    return this.#world.spaces.run(this.name, command, { timeoutMs, ...options })
   }
 
   /** Runs a program that must succeed, and returns what it printed. */
@@ -61,39 +52,40 @@ export class Site {
   }
 
   start(command: readonly string[]): ChildProcess {
-    return startIn(this.#world.sandbox, this.name, command)
+    return this.#world.spaces.start(this.name, command)
   }
 
   /** Where a file of this site's /run is seen by the test itself. */
   outside(path: string): string {
-    return outsidePath(this.#world.sandbox, this.name, path)
+    return this.#world.spaces.path(this.name, path)
   }
 }
 
 export class World {
   readonly #label: string
   readonly #names: readonly string[]
-  #sandbox: OpenSandbox | undefined
+  #spaces: Spaces | undefined
 
   constructor(label: string, names: readonly string[]) {
     this.#label = label
     this.#names = names
   }
 
-  get sandbox(): OpenSandbox {
-    assert.ok(this.#sandbox !== undefined, 'the world has begun')
-    return this.#sandbox
+  get spaces(): Spaces {
+    assert.ok(this.#spaces !== undefined, 'the world has begun')
+    return this.#spaces
   }
 
   async begin(): Promise<void> {
     const problems = missingRequirements()
     assert.deepEqual(problems, [], `interop cannot run here: ${problems.join('; ')}`)
-    this.#sandbox = await startSandbox(`hawser-interop-${this.#label}-${process.pid}`)
-    await addSpaces(this.#sandbox, this.#names)
+    const sandbox = await startSandbox(`hawser-interop-${this.#label}-${process.pid}`)
+    this.#spaces = spacesOf(sandbox)
+    await addSpaces(sandbox, this.#names)
   }
 
   async end(): Promise<void> {
-    if (this.#sandbox !== undefined) await endSandbox(this.#sandbox, patienceMs)
+    if (this.#spaces !== undefined) await endSandbox(this.#spaces.sandbox, endLimitMs)
   }
 
   site(name: string): Site {
@@ -102,16 +94,11 @@ export class World {
 
   /** Runs a program in the sandbox outside of all sites, where their namespaces have names. */
   run(command: readonly string[], options: RunOptions = {}): Promise<Finished> {
-    return runIn(this.sandbox, undefined, command, { timeoutMs: 120_000, ...options })
+    return runIn(this.spaces.sandbox, undefined, command, { timeoutMs, ...options })
   }
 
   must(command: readonly string[], options: RunOptions = {}): Promise<string> {
-    return mustRunIn(this.sandbox, undefined, command, { timeoutMs: 120_000, ...options })
-  }
-
-  /** The same without a tie to this process: what it starts stays when it has ended. */
-  runLoose(command: readonly string[], options: RunOptions = {}): Promise<Finished> {
-    return run(entered(this.sandbox, undefined, command), { timeoutMs: 120_000, ...options })
+    return mustRunIn(this.spaces.sandbox, undefined, command, { timeoutMs, ...options })
   }
 
   /** A wire between two sites: a veth pair with an interface of this name at both ends. */
@@ -140,19 +127,4 @@ export function worldOfFile(
   })
   after(() => world.end())
   return world
-}
-
-/** Looks again until `look` returns something that is not undefined or false. */
-export async function eventually<Result>(
-  what: string,
-  look: () => Result | undefined | false | Promise<Result | undefined | false>,
-  timeoutMs = patienceMs,
-): Promise<Result> {
-  const end = performance.now() + timeoutMs
-  for (;;) {
-    const found = await look()
-    if (found !== undefined && found !== false) return found
-    if (performance.now() > end) assert.fail(`after ${timeoutMs / 1000} s still not: ${what}`)
-    await delay(20)
-  }
 }

@@ -73,7 +73,8 @@ test('it starts in order, tells that it is ready once, and ends cleanly by signa
     daemon.signal(name)
     assert.equal(await daemon.ended, 0)
     assert.deepEqual(daemon.out(), [
-      'kept 12 13',
+      'chose offloads',
+    'kept 10 12 13',
       'datapath gw0 persistent true mtu 1380',
       'uapi gw0',
       'uapi stopped',
@@ -96,7 +97,7 @@ test('a deleted device ends it with 0 and a line, a dead worker with 1', async c
     daemon.deleteDevice()
     assert.equal(await daemon.ended, code)
     assert.match(daemon.errors(), /gw0 ends: the device was deleted\n$/)
-    assert.match(daemon.out()[1], /persistent false/)
+    assert.match(daemon.out()[2], /persistent false/)
   }
 })
 
@@ -124,7 +125,7 @@ test('when a part does not start, the others are stopped', async context => {
   const daemon = startDaemon(context, {}, 'uapi')
   assert.equal(await daemon.ended, 1)
   assert.equal(await daemon.ready, '')
-  assert.deepEqual(daemon.out().slice(1), [
+  assert.deepEqual(daemon.out().slice(2), [
     'datapath gw0 persistent true mtu undefined',
     'datapath stopped',
   ])

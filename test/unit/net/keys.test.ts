@@ -1,15 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { inspect } from 'node:util'
-import {
-  formatBase64Key,
-  formatHexKey,
-  isZeroKey,
-  PrivateKey,
-  parseBase64Key,
-  parseHexKey,
-  writeHexKey,
-} from '../../../src/net/keys.ts'
+import { isZeroKey, parseBase64Key, parseHexKey, writeHexKey } from '../../../src/net/keys.ts'
 import { fillRandom } from '../../support/protocol-deps.ts'
 import { seededRandom, testSeed } from '../../support/rng.ts'
 
@@ -21,10 +12,9 @@ test('keys survive the way through hex and base64, as text and as bytes', () => 
   const samples = [new Uint8Array(32), new Uint8Array(32).fill(255)]
   for (let i = 0; i < 256; i++) samples.push(fillRandom(random, new Uint8Array(32)))
   for (const key of samples) {
-    const hex = formatHexKey(key)
-    const base64 = formatBase64Key(key)
-    assert.match(hex, /^[0-9a-f]{64}$/, `seed ${seed}`)
-    assert.deepEqual(parseHexKey(hex), key, hex)
+    const hex = Buffer.from(key).toString('hex')
+    const base64 = Buffer.from(key).toString('base64')
+    assert.deepEqual(parseHexKey(hex), key, `${hex}, HAWSER_SEED=${seed}`)
     assert.deepEqual(parseHexKey(hex.toUpperCase()), key, hex)
     assert.deepEqual(parseHexKey(Buffer.from(hex)), key, hex)
     assert.deepEqual(parseBase64Key(base64), key, base64)
@@ -37,7 +27,7 @@ test('keys survive the way through hex and base64, as text and as bytes', () => 
 
 test('what is not exactly a key is refused', () => {
   const hex = 'a'.repeat(64)
-  const base64 = formatBase64Key(new Uint8Array(32).fill(0xaa))
+  const base64 = Buffer.alloc(32, 0xaa).toString('base64')
   for (const bad of ['', hex.slice(1), `${hex}a`, `${hex.slice(1)}g`, ` ${hex.slice(1)}`]) {
     assert.throws(() => parseHexKey(bad), einval, bad)
   }
@@ -69,26 +59,11 @@ test('an error does not quote the text', () => {
   )
 })
 
-test('a private key shows nothing of itself', () => {
-  const bytes = new Uint8Array(32).fill(0xab)
-  const key = new PrivateKey(bytes)
-  const shown = [inspect(key), inspect({ key }), JSON.stringify({ key }), String(key), `${key}`]
-  for (const text of shown) assert.doesNotMatch(text, /ab|171|q6ur/i, text)
-  assert.deepEqual(Object.keys(key), [])
-})
-
-test('a private key is a copy, lent to its user, and zero once wiped', () => {
-  const bytes = new Uint8Array(32).fill(0xab)
-  const key = new PrivateKey(bytes)
-  bytes.fill(1)
-  assert.equal(
-    key.use(lent => lent[31]),
-    0xab,
-  )
-  key.wipe()
-  assert.ok(key.use(isZeroKey))
-  const hex = 'ab'.repeat(32)
-  assert.equal(PrivateKey.fromHex(Buffer.from(hex)).use(formatHexKey), hex)
-  assert.ok(PrivateKey.fromBase64(`${'A'.repeat(43)}=`).use(isZeroKey))
-  assert.throws(() => new PrivateKey(new Uint8Array(31)), einval)
+test('a key of zeros is told from others, whichever byte differs', () => {
+  assert.ok(isZeroKey(new Uint8Array(32)))
+  for (let at = 0; at < 32; at++) {
+    const key = new Uint8Array(32)
+    key[at] = 0x80
+    assert.ok(!isZeroKey(key), `byte ${at}`)
+  }
 })
