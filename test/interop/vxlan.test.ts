@@ -14,6 +14,7 @@ import {
   west,
 } from '../support/e2e/clusters.ts'
 import { Gateway, untilDropped } from '../support/e2e/gateway.ts'
+import { checksumErrors } from '../support/e2e/kernel-counters.ts'
 import {
   exchangeTcp,
   exchangeTrains,
@@ -78,14 +79,7 @@ for (const [from, to, who] of [
     }
     assert.deepEqual((await gateway.cable('west')).drops, {})
     for (const { pod } of [east, west]) {
-      const counted = await spaces.mustRun(pod, [
-        'nstat',
-        '-az',
-        'TcpInCsumErrors',
-        'UdpInCsumErrors',
-      ])
-      assert.match(counted, /^TcpInCsumErrors +0 /m)
-      assert.match(counted, /^UdpInCsumErrors +0 /m)
+      assert.deepEqual(await checksumErrors(spaces, pod), { tcp: 0, udp: 0, udp6: 0 })
     }
   })
 }
@@ -285,10 +279,7 @@ test('a wrong inner checksum that the kernel’s side sends arrives wrong', asyn
     const sent = packets.find(bytes => bytes[9] === packet.protocol)
     assert.deepEqual(packet.payload, sent?.slice(20))
   }
-  const names = ['TcpInCsumErrors', 'UdpInCsumErrors']
-  const counted = await spaces.mustRun(east.pod, ['nstat', '-az', ...names])
-  assert.match(counted, /^TcpInCsumErrors +2 /m)
-  assert.match(counted, /^UdpInCsumErrors +2 /m)
+  assert.deepEqual(await checksumErrors(spaces, east.pod), { tcp: 2, udp: 2, udp6: 0 })
 })
 
 test('over IPv6 outside', async context => {

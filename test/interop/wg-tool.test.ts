@@ -14,6 +14,7 @@ const own = newKeys()
 const peers = [newKeys(), newKeys(), newKeys()].map(({ publicKey }) => publicKey)
 const presharedKey = newPresharedKey()
 
+/** No peer has an endpoint and keepalives: one of the two would send, and tell of it. */
 const firstConfig = `[Interface]
 PrivateKey = ${own.privateKey}
 ListenPort = 4500
@@ -22,11 +23,11 @@ FwMark = 0x1234
 PublicKey = ${peers[0]}
 PresharedKey = ${presharedKey}
 AllowedIPs = 10.1.0.0/16, fd01::/64, 192.0.2.7/32
-PersistentKeepalive = 25
+Endpoint = 198.51.100.1:7
 [Peer]
 PublicKey = ${peers[1]}
 AllowedIPs = 10.2.0.0/16
-Endpoint = [2001:db8::5]:65535
+PersistentKeepalive = 25
 `
 
 const secondConfig = `[Interface]
@@ -58,12 +59,11 @@ const steps: readonly Step[] = [
   ['addconf, which takes a prefix over', daemon => daemon.configure('addconf', addedConfig)],
   ['set: a mark', set('fwmark', '0xcafe')],
   ['set: a port', set('listen-port', '4502')],
+  ['set: another interval', set('peer', peers[1], 'persistent-keepalive', '65535')],
+  ['set: no keepalives', set('peer', peers[1], 'persistent-keepalive', 'off')],
   ['set: remove a peer', set('peer', peers[1], 'remove')],
   ['set: remove a peer that is not there', set('peer', peers[1], 'remove')],
-  [
-    'set: an endpoint and no keepalive',
-    set('peer', peers[0], 'endpoint', '[fd00::9]:9', 'persistent-keepalive', 'off'),
-  ],
+  ['set: an endpoint', set('peer', peers[0], 'endpoint', '[fd00::9]:65535')],
   [
     'set: allowed IPs with host bits',
     set('peer', peers[0], 'allowed-ips', '10.9.8.7/8,fd01::1/16'),

@@ -103,10 +103,6 @@ export class Gateway {
   get exitCode(): Promise<number> {
     return this.#ended
   }
-
-  kill(): void {
-    this.#child.kill('SIGKILL')
-  }
 }
 
 function socketOf(interfaceName: string): string {

@@ -149,6 +149,8 @@ export class Steady {
         return this.count >= wanted
       },
       () => `${this.count} messages of ${wanted} came back`,
+      // After an outage TCP tries again at twice the interval each time.
+      60_000,
     )
   }
 
