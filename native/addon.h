@@ -4,6 +4,8 @@
 
 namespace hawser {
 
+struct AeadState;
+
 napi_value Poll(napi_env env, napi_callback_info info);  // poll.cc
 
 napi_value ReadTun(napi_env env, napi_callback_info info);  // tun.cc
@@ -29,5 +31,7 @@ Napi::Value PeerCredentials(const Napi::CallbackInfo& info);
 Napi::Value ProbeOffloads(const Napi::CallbackInfo& info);  // probe.cc
 
 Napi::Value Describe(const Napi::CallbackInfo& info);  // describe.cc
+// The form in force of each cipher and the reason, as in `Description.aead`.
+Napi::Object FormsInForce(Napi::Env env, const AeadState& state);
 
 }  // namespace hawser

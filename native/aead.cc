@@ -1,173 +1,230 @@
 #include "aead.h"
 
-#include <errno.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 #include <cstdlib>
 #include <cstring>
 #include <vector>
 
+#include "aead-kernel.h"
+#include "aead-keys.h"
+#include "aead-openssl.h"
+
 namespace hawser {
 namespace {
 
-enum Direction : uint32_t { kOpen = 0, kSeal = 1 };
+// Of one cipher, the best first.
+const AeadKernel* const kKernels[] = {
+#if defined(__x86_64__)
+    &kChaChaAvx512, &kChaChaAvx2, &kAesGcmAvx2,
+#endif
+    nullptr,  // an array has to have something
+};
+constexpr size_t kKernelCount = sizeof kKernels / sizeof *kKernels - 1;
 
-constexpr int kNonceBytes = 12;
-
-// Contexts kept at a time, both directions together; one is about 1 KB. Beyond, the oldest goes.
-constexpr size_t kMaxContexts = 16384;
-
-EVP_CIPHER* FetchCipher(uint32_t method) {
-  switch (method) {
-    case kChaCha20Poly1305:
-      return EVP_CIPHER_fetch(nullptr, "ChaCha20-Poly1305", nullptr);
-    case kAes256Gcm:
-      return EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
-    default:
-      return nullptr;
-  }
-}
-
-// One packet with a keyed context: the nonce, the text in place, the tag behind it.
-bool RunPacket(EVP_CIPHER_CTX* context, Direction direction, const uint8_t* nonce, uint8_t* text,
-               int length) {
-  int done = 0, rest = 0;
-  uint8_t* tag = text + length;
-  if (EVP_CipherInit_ex(context, nullptr, nullptr, nullptr, nonce, -1) != 1) return false;
-  if (direction == kOpen &&
-      EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kTagBytes, tag) != 1) {
-    return false;
-  }
-  if (length > 0 && EVP_CipherUpdate(context, text, &done, text, length) != 1) return false;
-  if (EVP_CipherFinal_ex(context, text + done, &rest) != 1) return false;
-  return direction == kOpen ||
-         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kTagBytes, tag) == 1;
-}
+constexpr const char* kOpenssl = "openssl";
+constexpr size_t kAlignment = 64;
 
 }  // namespace
 
 struct AeadState {
-  // A context and what it was keyed for.
-  struct Entry {
-    EVP_CIPHER_CTX* context;
-    uint32_t generation, method;
+  // What is in force for one cipher, and the jobs that wait for it.
+  struct Cipher {
+    const AeadKernel* kernel = nullptr;  // null: EVP
+    std::string reason;
+    uint8_t* scratch = nullptr;
+    size_t scratch_bytes = 0;
+    size_t waiting = 0;
+    KeyedJob jobs[kKernelJobs];
   };
 
-  EVP_CIPHER* ciphers[kAes256Gcm + 1] = {};
-  // By slot * 2 + direction. Zero pages cost nothing until they are touched.
-  Entry* entries = static_cast<Entry*>(calloc(size_t{kSlots} * 2, sizeof(Entry)));
-  // Numbers of the entries that hold a context, and where the next look at an old one falls.
-  std::vector<uint32_t> live;
-  size_t hand = 0;
+  KeyCache keys;
+  Cipher ciphers[kAes256Gcm + 1];
 };
 
 namespace {
 
-void FreeContext(AeadState::Entry& entry) {
-  EVP_CIPHER_CTX_free(entry.context);  // cleanses the key
-  entry = {};
+uint8_t* AllocateScratch(const AeadKernel& kernel, size_t* bytes) {
+  *bytes = (kernel.scratch_bytes + kAlignment - 1) / kAlignment * kAlignment;
+  auto* scratch = static_cast<uint8_t*>(aligned_alloc(kAlignment, *bytes));
+  if (scratch != nullptr) memset(scratch, 0, *bytes);
+  return scratch;
 }
 
-// Looks at one live context and frees it when its slot is free or has another key by now, so that
-// old keys do not stay behind.
-void SweepOne(AeadState& state, const Slot* slots) {
-  if (state.live.empty()) return;
-  if (state.hand >= state.live.size()) state.hand = 0;
-  const uint32_t number = state.live[state.hand];
-  AeadState::Entry& entry = state.entries[number];
-  const Slot& slot = slots[number / 2];
-  // The slot may belong to nobody just now, and be written by the other worker.
-  if (__atomic_load_n(&slot.generation, __ATOMIC_RELAXED) == entry.generation &&
-      __atomic_load_n(&slot.method, __ATOMIC_RELAXED) == entry.method) {
-    state.hand++;
-    return;
+void FreeScratch(uint8_t* scratch, size_t bytes) {
+  if (scratch != nullptr) OPENSSL_cleanse(scratch, bytes);
+  free(scratch);
+}
+
+// ---- Choosing
+
+// A batch under two keys, sealed and opened by a kernel, must be what EVP makes of it, and a
+// changed tag must be refused.
+class KnownAnswers {
+ public:
+  explicit KnownAnswers(const AeadKernel& kernel) : kernel_(kernel) {}
+
+  bool Hold(uint8_t* scratch) {
+    constexpr size_t kJobs = sizeof kLengths / sizeof *kLengths;
+    for (size_t i = 0; i < sizeof texts_; i++) texts_[i] = static_cast<uint8_t>(i * 167 + (i >> 8));
+    memcpy(expected_, texts_, sizeof texts_);
+    MakeKeys();
+    AeadJob jobs[kJobs];
+    KeyedJob keyed[kJobs];
+    uint32_t at = 0;
+    for (size_t i = 0; i < kJobs; at += kLengths[i++] + kTagBytes) {
+      jobs[i] = {texts_ + at, kLengths[i], 0, (i << 40) + i, false};
+      keyed[i] = {&jobs[i], kernel_.key_bytes > 0 ? expanded_[i % 2].data() : keys_[i % 2]};
+      if (!ByEvp(i, expected_ + at)) return false;
+    }
+    kernel_.seal(scratch, keyed, kJobs);
+    if (memcmp(texts_, expected_, sizeof texts_) != 0) return false;
+    jobs[kJobs / 2].text[kLengths[kJobs / 2]] ^= 1;
+    kernel_.open(scratch, keyed, kJobs);
+    at = 0;
+    for (size_t i = 0; i < kJobs; at += kLengths[i++] + kTagBytes) {
+      if (jobs[i].good != (i != kJobs / 2)) return false;
+      for (uint32_t j = 0; j < kLengths[i]; j++) {
+        const uint8_t plain = static_cast<uint8_t>((at + j) * 167 + ((at + j) >> 8));
+        if (texts_[at + j] != (jobs[i].good ? plain : 0)) return false;
+      }
+    }
+    return true;
   }
-  FreeContext(entry);
-  state.live[state.hand] = state.live.back();
-  state.live.pop_back();
-}
 
-// Adds an entry to the live ones, in place of the one at the hand when there are too many.
-void AddLive(AeadState& state, uint32_t number) {
-  if (state.live.size() < kMaxContexts) {
-    state.live.push_back(number);
-    return;
+ private:
+  static constexpr uint32_t kLengths[] = {0,   1,   15,  16,  17,  47,  48,  63,  64,   65, 92,
+                                          127, 128, 129, 192, 255, 256, 511, 700, 1420, 33, 1420};
+
+  void MakeKeys() {
+    for (size_t i = 0; i < sizeof keys_; i++) keys_[i / 32][i % 32] = static_cast<uint8_t>(i * 29);
+    for (int i = 0; i < 2 && kernel_.key_bytes > 0; i++) {
+      expanded_[i].assign(kernel_.key_bytes, 0);
+      kernel_.expand(keys_[i], expanded_[i].data());
+    }
   }
-  if (state.hand >= state.live.size()) state.hand = 0;
-  FreeContext(state.entries[state.live[state.hand]]);
-  state.live[state.hand++] = number;
+
+  bool ByEvp(size_t i, uint8_t* text) const {
+    EVP_CIPHER* cipher = FetchCipher(kernel_.method);
+    EVP_CIPHER_CTX* context = EVP_CIPHER_CTX_new();
+    const bool good = context != nullptr && SetKey(context, cipher, keys_[i % 2], kSeal) &&
+                      RunPacket(context, kSeal, (i << 40) + i, text, kLengths[i]);
+    EVP_CIPHER_CTX_free(context);
+    EVP_CIPHER_free(cipher);
+    return good;
+  }
+
+  const AeadKernel& kernel_;
+  uint8_t keys_[2][32];
+  std::vector<uint8_t> expanded_[2];
+  uint8_t texts_[8192], expected_[8192];
+};
+
+// Takes the best form, or the one that was asked for, or OpenSSL's.
+void Choose(AeadState::Cipher& cipher, Method method, const char* wanted) {
+  const bool any = wanted == nullptr || *wanted == 0;
+  if (!any && strcmp(wanted, kOpenssl) == 0) return;
+  bool known = false;
+  for (size_t i = 0; i < kKernelCount; i++) {
+    const AeadKernel& kernel = *kKernels[i];
+    if (kernel.method != method || !(any || strcmp(wanted, kernel.name) == 0)) continue;
+    known = true;
+    const std::string name = kernel.name;
+    if (!kernel.runs_here()) {
+      if (!any) cipher.reason = "this CPU cannot execute " + name;
+      continue;
+    }
+    size_t bytes = 0;
+    uint8_t* scratch = AllocateScratch(kernel, &bytes);
+    if (scratch != nullptr && KnownAnswers(kernel).Hold(scratch)) {
+      cipher.kernel = &kernel;
+      cipher.scratch = scratch;
+      cipher.scratch_bytes = bytes;
+      return;
+    }
+    FreeScratch(scratch, bytes);
+    cipher.reason = name + " gave wrong answers";
+  }
+  if (!any && !known) cipher.reason = std::string("there is no form ") + wanted;
 }
 
-// The context of a slot and direction, keyed now if it was not. Null: no cipher, or no memory.
-EVP_CIPHER_CTX* KeyedContext(AeadState& state, const Slot& slot, uint32_t number) {
-  AeadState::Entry& entry = state.entries[number];
-  if (slot.method > kAes256Gcm || state.ciphers[slot.method] == nullptr) return nullptr;
-  if (entry.context != nullptr) {
-    if (entry.generation == slot.generation && entry.method == slot.method) return entry.context;
+// ---- Batches
+
+void Refuse(AeadJob& job) {
+  job.good = false;
+  memset(job.text, 0, job.length);
+}
+
+void ByEvp(AeadState& state, const Slot* slots, AeadJob& job, Direction direction) {
+  EVP_CIPHER_CTX* context = state.keys.Context(slots[job.slot], job.slot, direction);
+  job.good = context != nullptr && RunPacket(context, direction, job.counter, job.text, job.length);
+  if (!job.good) Refuse(job);
+}
+
+// Runs the jobs that wait for the kernel of a cipher.
+void Flush(AeadState& state, const Slot* slots, AeadState::Cipher& cipher, Direction direction) {
+  const AeadKernel& kernel = *cipher.kernel;
+  const size_t count = cipher.waiting;
+  if (count == 0) return;
+  AeadJob& first = *cipher.jobs[0].job;
+  if (count == 1 && first.length > kernel.alone_most_bytes) {
+    ByEvp(state, slots, first, direction);
   } else {
-    entry.context = EVP_CIPHER_CTX_new();
-    if (entry.context == nullptr) return nullptr;
-    AddLive(state, number);
+    (direction == kSeal ? kernel.seal : kernel.open)(cipher.scratch, cipher.jobs, count);
   }
-  const Direction direction = static_cast<Direction>(number & 1);
-  const uint8_t* key = direction == kSeal ? slot.send_key : slot.receive_key;
-  entry.generation = slot.generation;
-  entry.method = slot.method;
-  EVP_CIPHER_CTX_reset(entry.context);
-  if (EVP_CipherInit_ex(entry.context, state.ciphers[slot.method], nullptr, key, nullptr,
-                        static_cast<int>(direction)) != 1) {
-    entry.method = kMethodFree;  // matches no slot: keyed anew at the next touch
-    return nullptr;
-  }
-  return entry.context;
+  cipher.waiting = 0;
 }
 
 void RunBatch(AeadState& state, const Slot* slots, AeadJob* jobs, size_t count,
               Direction direction) {
-  SweepOne(state, slots);
+  state.keys.SweepOne(slots);
   for (size_t i = 0; i < count; i++) {
     AeadJob& job = jobs[i];
-    uint8_t nonce[kNonceBytes] = {};
-    memcpy(nonce + 4, &job.counter, sizeof job.counter);
-    EVP_CIPHER_CTX* context = KeyedContext(state, slots[job.slot], job.slot * 2 + direction);
-    job.good = context != nullptr &&
-               RunPacket(context, direction, nonce, job.text, static_cast<int>(job.length));
-    if (!job.good) memset(job.text, 0, job.length);
+    const Slot& slot = slots[job.slot];
+    const uint32_t method = slot.method;
+    if (method != kChaCha20Poly1305 && method != kAes256Gcm) {
+      Refuse(job);
+      continue;
+    }
+    AeadState::Cipher& cipher = state.ciphers[method];
+    if (cipher.kernel == nullptr) {
+      ByEvp(state, slots, job, direction);
+      continue;
+    }
+    const uint8_t* key = direction == kSeal ? slot.send_key : slot.receive_key;
+    if (cipher.kernel->key_bytes > 0) {
+      key = state.keys.Expanded(slot, job.slot, direction, *cipher.kernel);
+      if (key == nullptr) {
+        Refuse(job);
+        continue;
+      }
+    }
+    cipher.jobs[cipher.waiting++] = {&job, key};
+    if (cipher.waiting == kKernelJobs) Flush(state, slots, cipher, direction);
   }
-}
-
-// The handshake's operation with additional data, in `context`. `length` is without the tag.
-bool RunHandshake(EVP_CIPHER_CTX* context, bool seal, const EVP_CIPHER* cipher, const uint8_t* key,
-                  const uint8_t* ad, int ad_length, const uint8_t* in, int length, uint8_t* out) {
-  const uint8_t nonce[kNonceBytes] = {};
-  int done = 0, rest = 0;
-  if (EVP_CipherInit_ex(context, cipher, nullptr, key, nonce, seal ? 1 : 0) != 1) return false;
-  if (!seal) {
-    uint8_t tag[kTagBytes];
-    memcpy(tag, in + length, kTagBytes);
-    if (EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kTagBytes, tag) != 1) return false;
+  for (AeadState::Cipher& cipher : state.ciphers) {
+    if (cipher.kernel != nullptr) Flush(state, slots, cipher, direction);
   }
-  if (ad_length > 0 && EVP_CipherUpdate(context, nullptr, &rest, ad, ad_length) != 1) return false;
-  if (length > 0 && EVP_CipherUpdate(context, out, &done, in, length) != 1) return false;
-  uint8_t none[kTagBytes];  // an AEAD has nothing left to write, and `out` may have no room
-  if (EVP_CipherFinal_ex(context, none, &rest) != 1) return false;
-  return !seal || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kTagBytes, out + length) == 1;
+  state.keys.FreeRetired();
 }
 
 }  // namespace
 
-AeadState* CreateAeadState() {
+AeadState* CreateAeadState(const char* chacha_form, const char* aes_form) {
   auto* state = new AeadState;
-  state->ciphers[kChaCha20Poly1305] = FetchCipher(kChaCha20Poly1305);
-  state->ciphers[kAes256Gcm] = FetchCipher(kAes256Gcm);
+  Choose(state->ciphers[kChaCha20Poly1305], kChaCha20Poly1305, chacha_form);
+  Choose(state->ciphers[kAes256Gcm], kAes256Gcm, aes_form);
   return state;
 }
 
+AeadState* CreateAeadState() {
+  return CreateAeadState(getenv("HAWSER_AEAD_CHACHA"), getenv("HAWSER_AEAD_AES"));
+}
+
 void DestroyAeadState(AeadState* state) {
-  for (uint32_t number : state->live) FreeContext(state->entries[number]);
-  for (EVP_CIPHER* cipher : state->ciphers) EVP_CIPHER_free(cipher);
-  free(state->entries);
+  for (AeadState::Cipher& cipher : state->ciphers) {
+    FreeScratch(cipher.scratch, cipher.scratch_bytes);
+  }
   delete state;
 }
 
@@ -179,27 +236,22 @@ void AeadOpenBatch(AeadState& state, const Slot* slots, AeadJob* jobs, size_t co
   RunBatch(state, slots, jobs, count, kOpen);
 }
 
-int HandshakeAead(bool seal, uint32_t method, const uint8_t* key, const uint8_t* ad, size_t ad_len,
-                  const uint8_t* in, size_t in_len, uint8_t* out) {
-  if (!seal && in_len < kTagBytes) return -EBADMSG;
-  const size_t length = seal ? in_len : in_len - kTagBytes;
-  // Implicit fetches: a handshake is rare, and there is no state here to keep a cipher in.
-  const EVP_CIPHER* cipher = method == kChaCha20Poly1305 ? EVP_chacha20_poly1305()
-                             : method == kAes256Gcm      ? EVP_aes_256_gcm()
-                                                         : nullptr;
-  EVP_CIPHER_CTX* context = cipher != nullptr ? EVP_CIPHER_CTX_new() : nullptr;
-  const bool good =
-      context != nullptr && RunHandshake(context, seal, cipher, key, ad, static_cast<int>(ad_len),
-                                         in, static_cast<int>(length), out);
-  EVP_CIPHER_CTX_free(context);
-  if (!good) OPENSSL_cleanse(out, length);
-  return good ? 0 : -EBADMSG;
+const AeadForm* AeadForms(size_t* count) {
+  static const std::vector<AeadForm> forms = [] {
+    std::vector<AeadForm> list = {{kChaCha20Poly1305, kOpenssl, true},
+                                  {kAes256Gcm, kOpenssl, true}};
+    for (size_t i = 0; i < kKernelCount; i++) {
+      list.push_back({kKernels[i]->method, kKernels[i]->name, kKernels[i]->runs_here()});
+    }
+    return list;
+  }();
+  *count = forms.size();
+  return forms.data();
 }
 
-const AeadForm* AeadForms(size_t* count) {
-  static const AeadForm kForms[] = {{"openssl", true}};
-  *count = sizeof kForms / sizeof *kForms;
-  return kForms;
+AeadChoice AeadFormInForce(const AeadState& state, Method method) {
+  const AeadState::Cipher& cipher = state.ciphers[method];
+  return {cipher.kernel != nullptr ? cipher.kernel->name : kOpenssl, cipher.reason};
 }
 
 }  // namespace hawser

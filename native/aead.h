@@ -3,12 +3,13 @@
 // additional data. Jobs of one batch may carry different keys. A job works in place; the tag lies
 // behind the text.
 //
-// The form "openssl" keeps one EVP_CIPHER_CTX for each slot and direction, so that the key is set
-// once and a packet costs one nonce. A context is tagged with the generation of its slot: a slot
-// that was reused is keyed anew at the next touch, and what was left behind is freed bit by bit.
+// Each cipher has several forms: "openssl", by EVP, runs everywhere; the others are kernels for
+// some instructions, which work on a whole batch. The best that this CPU executes, and that gave
+// the same as EVP when it was tried at the start, is in force.
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "layout.h"
 
@@ -16,9 +17,13 @@ namespace hawser {
 
 constexpr int32_t kTagBytes = 16;
 
-// The cipher contexts of one environment (thread). Not to be shared between threads.
+// Keys and forms of one environment (thread). Not to be shared between threads.
 struct AeadState;
-AeadState* CreateAeadState();
+
+// Forms by name, as HAWSER_AEAD_CHACHA and HAWSER_AEAD_AES ask for them. Null or empty: the best.
+// A form that is unknown, or cannot be had on this CPU, leaves OpenSSL's.
+AeadState* CreateAeadState(const char* chacha_form, const char* aes_form);
+AeadState* CreateAeadState();  // as the environment variables say
 void DestroyAeadState(AeadState* state);
 
 struct AeadJob {
@@ -45,9 +50,17 @@ int HandshakeAead(bool seal, uint32_t method, const uint8_t* key, const uint8_t*
 
 // The forms that were compiled in, and whether this CPU can execute them.
 struct AeadForm {
+  Method method;
   const char* name;
   bool runs_here;
 };
 const AeadForm* AeadForms(size_t* count);
+
+// The form in force for a cipher, and why it is not the one that was asked for, or the best that
+// this CPU executes; empty when it is.
+struct AeadChoice {
+  std::string form, reason;
+};
+AeadChoice AeadFormInForce(const AeadState& state, Method method);
 
 }  // namespace hawser

@@ -1,11 +1,13 @@
 // describe: the layout that the addon was compiled with, by the names of the TypeScript constants,
-// the CPU's features, and the forms of the AEAD. A test compares the layout word by word.
+// the CPU's features, and the forms of the AEAD, also those in force. A test compares the layout
+// word by word.
 #include <openssl/crypto.h>
 #include <poll.h>
 #include <sys/auxv.h>
 
 #include "addon.h"
 #include "aead.h"
+#include "environment.h"
 #include "napi-args.h"
 
 namespace hawser {
@@ -187,7 +189,34 @@ std::vector<const char*> CpuFeatures() {
   return found;
 }
 
+const char* CipherName(Method method) {
+  return method == kAes256Gcm ? "aes256Gcm" : "chacha20Poly1305";
+}
+
+Napi::Object Forms(Napi::Env env) {
+  size_t count = 0;
+  const AeadForm* list = AeadForms(&count);
+  const Napi::Object forms = Napi::Object::New(env);
+  for (size_t i = 0; i < count; ++i) {
+    const std::string name = std::string(CipherName(list[i].method)) + "/" + list[i].name;
+    forms.Set(name, Napi::Boolean::New(env, list[i].runs_here));
+  }
+  return forms;
+}
+
 }  // namespace
+
+Napi::Object FormsInForce(Napi::Env env, const AeadState& state) {
+  const Napi::Object forms = Napi::Object::New(env);
+  for (const Method method : {kChaCha20Poly1305, kAes256Gcm}) {
+    const AeadChoice choice = AeadFormInForce(state, method);
+    const Napi::Object form = Napi::Object::New(env);
+    form.Set("form", choice.form);
+    form.Set("reason", choice.reason);
+    forms.Set(CipherName(method), form);
+  }
+  return forms;
+}
 
 Napi::Value Describe(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -200,17 +229,12 @@ Napi::Value Describe(const Napi::CallbackInfo& info) {
   Napi::Array cpu = Napi::Array::New(env, features.size());
   for (uint32_t i = 0; i < features.size(); ++i) cpu.Set(i, Napi::String::New(env, features[i]));
 
-  size_t count = 0;
-  const AeadForm* list = AeadForms(&count);
-  Napi::Object forms = Napi::Object::New(env);
-  for (size_t i = 0; i < count; ++i) {
-    forms.Set(list[i].name, Napi::Boolean::New(env, list[i].runs_here));
-  }
-
+  auto* environment = static_cast<Environment*>(info.Data());
   Napi::Object result = Napi::Object::New(env);
   result.Set("layout", layout);
   result.Set("cpu", cpu);
-  result.Set("forms", forms);
+  result.Set("forms", Forms(env));
+  result.Set("aead", FormsInForce(env, *environment->aead));
   result.Set("openssl", Napi::String::New(env, OpenSSL_version(OPENSSL_VERSION_STRING)));
   return result;
 }

@@ -2,11 +2,14 @@
 // Only the test target hawser_test.node has them, as `test`; they are no part of the interface in
 // src/native.ts. test/support/native.ts says what each does.
 #include <napi.h>
+#include <time.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "addon.h"
 #include "aead.h"
 #include "checksum.h"
 #include "coalesce.h"
@@ -83,25 +86,89 @@ Napi::Value TestCoalesce(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), coalescer->Finish());
 }
 
-// aead(seal, slots, data, jobs)
-Napi::Value TestAead(const Napi::CallbackInfo& info, AeadState& aead) {
-  constexpr size_t kWords = 5;  // offset, length, slot, counter, good
-  const auto slots = Bytes(info, 1), data = Bytes(info, 2);
-  const auto words = ArrayElements<double>(info.Env(), info[3], napi_float64_array, "jobs");
-  std::vector<AeadJob> jobs(words.count / kWords);
+// The AEAD in a form by name, one state for each: ChaCha20-Poly1305 and AES-256-GCM are both asked
+// for it. Empty: as the environment says.
+class AeadByForm {
+ public:
+  ~AeadByForm() {
+    for (auto& [name, state] : states_) DestroyAeadState(state);
+  }
+  AeadState& Get(const std::string& form) {
+    AeadState*& state = states_[form];
+    if (state == nullptr) {
+      state = form.empty() ? CreateAeadState() : CreateAeadState(form.c_str(), form.c_str());
+    }
+    return *state;
+  }
+
+ private:
+  std::map<std::string, AeadState*> states_;
+};
+
+struct Jobs {
+  const Slot* slots;
+  std::vector<AeadJob> jobs;
+  double* words;
+
+  static constexpr size_t kWords = 5;  // offset, length, slot, counter, good
+};
+
+// (…, slots, data, jobs) from argument `first` on.
+Jobs TakeJobs(const Napi::CallbackInfo& info, size_t first) {
+  const auto slots = Bytes(info, first), data = Bytes(info, first + 1);
+  const auto words = ArrayElements<double>(info.Env(), info[first + 2], napi_float64_array, "jobs");
+  std::vector<AeadJob> jobs(words.count / Jobs::kWords);
   for (size_t i = 0; i < jobs.size(); i++) {
-    const double* word = words.data + i * kWords;
+    const double* word = words.data + i * Jobs::kWords;
     const auto offset = static_cast<int32_t>(word[0]), length = static_cast<int32_t>(word[1]);
     Require(info, length >= 0 && InSlab(offset, length + kTagBytes, data.count));
     Require(info, word[2] >= 0 && (word[2] + 1) * sizeof(Slot) <= static_cast<double>(slots.count));
     jobs[i] = {data.data + offset, static_cast<uint32_t>(length), static_cast<uint32_t>(word[2]),
                static_cast<uint64_t>(word[3]), false};
   }
-  const auto run = info[0].ToBoolean().Value() ? AeadSealBatch : AeadOpenBatch;
   // Sweeping looks at any slot that was used, so the whole table has to be there.
   Require(info, slots.count == size_t{kSlots} * sizeof(Slot));
-  run(aead, reinterpret_cast<const Slot*>(slots.data), jobs.data(), jobs.size());
-  for (size_t i = 0; i < jobs.size(); i++) words.data[i * kWords + 4] = jobs[i].good ? 1 : 0;
+  return {reinterpret_cast<const Slot*>(slots.data), std::move(jobs), words.data};
+}
+
+// aead(form, seal, slots, data, jobs)
+Napi::Value TestAead(const Napi::CallbackInfo& info, AeadByForm& forms) {
+  AeadState& state = forms.Get(info[0].ToString());
+  const auto run = info[1].ToBoolean().Value() ? AeadSealBatch : AeadOpenBatch;
+  Jobs taken = TakeJobs(info, 2);
+  run(state, taken.slots, taken.jobs.data(), taken.jobs.size());
+  for (size_t i = 0; i < taken.jobs.size(); i++) {
+    taken.words[i * Jobs::kWords + 4] = taken.jobs[i].good ? 1 : 0;
+  }
+  return info.Env().Undefined();
+}
+
+double NowNs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
+}
+
+// timeAead(form, slots, data, jobs, rounds, times): seals the same texts again and again, and then
+// opens each time what was sealed in between.
+Napi::Value TimeAead(const Napi::CallbackInfo& info, AeadByForm& forms) {
+  AeadState& state = forms.Get(info[0].ToString());
+  Jobs taken = TakeJobs(info, 1);
+  AeadJob* jobs = taken.jobs.data();
+  const size_t count = taken.jobs.size();
+  const int32_t rounds = IntArgument(info, 4);
+  const auto times = ArrayElements<double>(info.Env(), info[5], napi_float64_array, "times");
+  Require(info, times.count == 2 && rounds > 0);
+  const double start = NowNs();
+  for (int32_t i = 0; i < rounds; i++) AeadSealBatch(state, taken.slots, jobs, count);
+  times.data[0] = NowNs() - start;
+  times.data[1] = 0;
+  for (int32_t i = 0; i < rounds; i++) {
+    AeadSealBatch(state, taken.slots, jobs, count);
+    const double sealed = NowNs();
+    AeadOpenBatch(state, taken.slots, jobs, count);
+    times.data[1] += NowNs() - sealed;
+  }
   return info.Env().Undefined();
 }
 
@@ -119,13 +186,19 @@ Napi::Value TestAcceptCounter(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void RegisterTestExports(Napi::Env env, Napi::Object exports) {
-  const std::shared_ptr<AeadState> aead(CreateAeadState(), DestroyAeadState);
+  const auto forms = std::make_shared<AeadByForm>();
   const Napi::Object test = Napi::Object::New(env);
   test.Set("checksum", Napi::Function::New(env, TestChecksum));
   test.Set("segment", Napi::Function::New(env, TestSegment));
   test.Set("coalesce", Napi::Function::New(env, TestCoalesce));
-  test.Set("aead", Napi::Function::New(env, [aead](const Napi::CallbackInfo& info) {
-             return TestAead(info, *aead);
+  test.Set("aead", Napi::Function::New(env, [forms](const Napi::CallbackInfo& info) {
+             return TestAead(info, *forms);
+           }));
+  test.Set("timeAead", Napi::Function::New(env, [forms](const Napi::CallbackInfo& info) {
+             return TimeAead(info, *forms);
+           }));
+  test.Set("aeadForm", Napi::Function::New(env, [forms](const Napi::CallbackInfo& info) {
+             return FormsInForce(info.Env(), forms->Get(info[0].ToString()));
            }));
   test.Set("acceptCounter", Napi::Function::New(env, TestAcceptCounter));
   exports.Set("test", test);

@@ -82,12 +82,22 @@ export interface OffloadProbe {
   readonly reasons: Readonly<Record<string, string>>
 }
 
+export interface AeadForm {
+  readonly form: string
+  readonly reason: string
+}
+
 export interface Description {
   /** All layout constants that the addon was compiled with, by the names used in TypeScript. */
   readonly layout: Readonly<Record<string, number>>
   readonly cpu: readonly string[]
-  /** AEAD forms compiled in: name, and whether this CPU can execute it. */
+  /** AEAD forms compiled in, as `aes256Gcm/avx2`, and whether this CPU can execute them. */
   readonly forms: Readonly<Record<string, boolean>>
+  /**
+   * The form in force of each cipher: the best one, or what HAWSER_AEAD_CHACHA or HAWSER_AEAD_AES
+   * ask for by name. `reason` says why it is not that one, else it is empty.
+   */
+  readonly aead: Readonly<Record<'chacha20Poly1305' | 'aes256Gcm', AeadForm>>
   readonly openssl: string
 }
 

