@@ -3,7 +3,8 @@
 // and datagrams in the outbox.
 
 import type { Keypair } from '../crypto/keypair.ts'
-import type { Protocol, ProtocolAction } from '../crypto/protocol.ts'
+import type { PeerCiphers, Protocol, ProtocolAction } from '../crypto/protocol.ts'
+import { type CipherName, preferredCipher, rankedCiphers } from '../tables/cipher.ts'
 import { COUNTER, type DropReason, noCable } from '../tables/counters.ts'
 import { INSTANT, REMOTE, REPLAY } from '../tables/shared.ts'
 import type { WireguardCable } from '../tables/tables.ts'
@@ -20,6 +21,8 @@ export interface WireguardParts {
   readonly publisher: Publisher
   readonly outbox: Outbox
   readonly wallNowMs: () => number
+  /** What the cipher `auto` means on this machine: all of them, the best first. */
+  readonly autoCiphers: readonly CipherName[]
   /** Wakes the outbound worker: packets wait for the key that was just published. */
   readonly wakeOutbound: () => void
 }
@@ -52,11 +55,13 @@ export class WireguardDriver implements CableDriver {
   set(cable: number, table: WireguardCable, mtuBytes: number, nowMs: number): boolean {
     const { protocol, publisher } = this.#parts
     const known = this.#cables.get(cable)
+    const ciphers = this.#ciphersOf(table)
     if (!known) {
       publisher.begin(cable, false, mtuBytes)
-      protocol.addPeer(cable, table, nowMs)
+      protocol.addPeer(cable, { ...table, ciphers, mtuBytes }, nowMs)
     } else {
       publisher.setMtu(cable, mtuBytes)
+      protocol.setMtu(cable, mtuBytes)
       protocol.setPresharedKey(cable, table.presharedKey)
     }
     let isPlaced = true
@@ -64,6 +69,8 @@ export class WireguardDriver implements CableDriver {
       const record = table.remote && writeRemote(new Uint8Array(REMOTE.BYTES), table.remote)
       isPlaced = publisher.setRemote(cable, record)
     }
+    // After the remote: a changed cipher may ask for a handshake.
+    if (known) protocol.setCiphers(cable, ciphers, nowMs)
     // After the remote: switching keepalives on sends one at once.
     if (known && known.keepaliveSeconds !== table.keepaliveSeconds) {
       protocol.setKeepalive(cable, table.keepaliveSeconds, nowMs)
@@ -132,6 +139,14 @@ export class WireguardDriver implements CableDriver {
 
   nextDeadlineMs(): number {
     return this.#parts.protocol.nextDeadlineMs()
+  }
+
+  #ciphersOf({ ciphers }: WireguardCable): PeerCiphers {
+    const { autoCiphers } = this.#parts
+    return {
+      accepted: rankedCiphers(ciphers, autoCiphers),
+      preferred: preferredCipher(ciphers, autoCiphers),
+    }
   }
 
   #enact(nowMs: number): void {

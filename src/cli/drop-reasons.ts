@@ -111,6 +111,10 @@ const explanations: Readonly<Record<Reason, readonly [meaning: string, action: s
   foreignRateLimited: ['no cable packets, more than are handed on', forged],
   icmpRateLimited: ['errors by ICMP that were not sent, because one source got enough', harmless],
   noSlot: ['no key slot was free', 'use fewer cables on this gateway'],
+  cipherNotEnabled: [
+    'a handshake with a cipher that this cable does not enable; the peer falls back by itself',
+    'enable the same ciphers at both ends: hawser cable set NAME --cipher',
+  ],
 }
 
 const byName = new Map<string, DropExplanation>(

@@ -20,6 +20,8 @@ export interface KeypairParts {
   readonly initiator: boolean
   /** shared.ts `method`. */
   readonly method: number
+  /** The largest inner packet: what is sealed is never larger. */
+  readonly mtuBytes: number
   readonly createdMs: number
   readonly sendKey: Uint8Array
   readonly receiveKey: Uint8Array
@@ -52,13 +54,9 @@ export class Keypair {
     const renewMs = parts.initiator ? specification.rekeyAfterMs : Number.POSITIVE_INFINITY
     this.rekeyAtMs = parts.createdMs + renewMs
     this.rejectAtMs = parts.createdMs + specification.rejectAfterMs
-    const isAes = parts.method === method.aes256Gcm
-    this.rekeyAtMessages = isAes
-      ? implementation.aesRekeyAtMessages
-      : implementation.chachaRekeyAtMessages
-    this.rejectAfterMessages = isAes
-      ? implementation.aesRejectAfterMessages
-      : implementation.chachaRejectAfterMessages
+    const { rekeyAt, rejectAfter } = messageLimits(parts.method, parts.mtuBytes)
+    this.rekeyAtMessages = rekeyAt
+    this.rejectAfterMessages = rejectAfter
     this.sendKey = parts.sendKey
     this.receiveKey = parts.receiveKey
   }
@@ -129,6 +127,17 @@ export class KeypairPlaces {
     this.next = undefined
     return gone.filter(isKeypair)
   }
+}
+
+function messageLimits(methodCode: number, mtuBytes: number) {
+  const { chachaRekeyAtMessages, chachaRejectAfterMessages, aesRejectAfterMessages } =
+    implementation
+  if (methodCode !== method.aes256Gcm) {
+    return { rekeyAt: chachaRekeyAtMessages, rejectAfter: chachaRejectAfterMessages }
+  }
+  const { messages } =
+    aesRejectAfterMessages.find(({ bytes }) => mtuBytes <= bytes) ?? aesRejectAfterMessages[2]
+  return { rekeyAt: messages / 2, rejectAfter: messages }
 }
 
 function isKeypair(keypair: Keypair | undefined): keypair is Keypair {

@@ -82,9 +82,21 @@ export const implementation = {
   /** Nonces of ChaCha20-Poly1305, exact in a double; the cipher itself would allow 2^64. */
   chachaRekeyAtMessages: 2 ** 52,
   chachaRejectAfterMessages: 2 ** 53,
-  /** AES-GCM with packets up to 2 KiB (RFC 9001 B.1.1). */
-  aesRekeyAtMessages: 2 ** 27,
-  aesRejectAfterMessages: 2 ** 28,
+  /**
+   * Every so many-th initiation without an answer is made with ChaCha20-Poly1305, which every peer
+   * has: two ends that do not know the same of each other's ciphers still meet.
+   */
+  fallbackEvery: 3,
+  /**
+   * AES-GCM: confidentiality allows so many messages under a key, by the size of the largest one
+   * (RFC 9001 B.1.1: packets times bytes stay below 2^39). New keys are asked for at the half.
+   * Its limit on forgeries, 2^52, is out of reach of a key that lives for three minutes.
+   */
+  aesRejectAfterMessages: [
+    { bytes: 2 * 1024, messages: 2 ** 28 },
+    { bytes: 9 * 1024, messages: 2 ** 26 },
+    { bytes: 64 * 1024, messages: 2 ** 23 },
+  ],
 } as const
 
 export function readIndex(bytes: Uint8Array, offset: number): number {

@@ -15,6 +15,7 @@
 // construction string and the AEAD differ, all the rest is the same.
 
 import type { KeyObject } from 'node:crypto'
+import type { CipherName } from '../tables/cipher.ts'
 import { method } from '../tables/shared.ts'
 import type { Aead } from './actions.ts'
 import { hashInto, kdf1, kdf2, kdf3, wipeScratch } from './blake2s.ts'
@@ -101,6 +102,12 @@ export const chachaSuite = createSuite(
 )
 export const aesSuite = createSuite(implementation.aesConstruction, method.aes256Gcm, prologue)
 
+/** The construction of each cipher. */
+export const suiteOf: Readonly<Record<CipherName, Suite>> = {
+  'chacha20-poly1305': chachaSuite,
+  'aes-256-gcm': aesSuite,
+}
+
 /** Message 1 into `out` (80 bytes, the payload and a tag). Wipes `ephemeralBytes`. */
 export function writeInitiation(
   aead: Aead,
@@ -128,27 +135,40 @@ export function writeInitiation(
   return { kind: 'initiationSent', suite, transcript, ephemeral }
 }
 
-/** Reads who sent message 1. The message must stay unchanged until it is opened. */
+/**
+ * Reads who sent message 1, with the first of the constructions that opens it: nothing in a message
+ * names its own. The agreement, by far the dearest part, is the same for all of them. The message
+ * must stay unchanged until it is opened.
+ */
 export function identify(
   aead: Aead,
-  suite: Suite,
+  suites: readonly Suite[],
   identity: Identity,
   message: Uint8Array,
 ): InitiationIdentified | undefined {
-  const transcript = begin(suite, identity.publicKey)
-  mixEphemeral(transcript, message.subarray(0, KEY))
   const remoteEphemeral = importPublicKey(message.subarray(0, KEY))
+  const secret = agree(identity.privateKey, remoteEphemeral)
+  if (secret === undefined) return undefined
   const remoteStatic = new Uint8Array(KEY)
   const key = new Uint8Array(KEY)
-  const isDone =
-    mixAgreement(transcript, key, identity.privateKey, remoteEphemeral) &&
-    open(aead, suite, transcript, key, message.subarray(KEY, PAYLOAD_1), remoteStatic)
+  const sealedStatic = message.subarray(KEY, PAYLOAD_1)
+  let found: { readonly suite: Suite; readonly transcript: Transcript } | undefined
+  for (const suite of suites) {
+    const transcript = begin(suite, identity.publicKey)
+    mixEphemeral(transcript, message.subarray(0, KEY))
+    mixSecret(transcript, key, secret)
+    if (open(aead, suite, transcript, key, sealedStatic, remoteStatic)) {
+      found = { suite, transcript }
+      break
+    }
+    wipe(transcript)
+  }
+  secret.fill(0)
   key.fill(0)
   wipeScratch()
-  if (!isDone) return wipe(transcript)
+  if (found === undefined) return undefined
   const sealedPayload = message.subarray(PAYLOAD_1)
-  const kind = 'initiationIdentified'
-  return { kind, suite, transcript, remoteEphemeral, remoteStatic, sealedPayload }
+  return { kind: 'initiationIdentified', ...found, remoteEphemeral, remoteStatic, sealedPayload }
 }
 
 /** Opens the payload of message 1, which proves that its sender has the static private key. */

@@ -12,6 +12,7 @@
 //
 // Specification: the WireGuard whitepaper (wireguard.com/papers/wireguard.pdf), sections 5 and 6.
 
+import { type CipherName, cipherNames, fallbackCipher } from '../tables/cipher.ts'
 import { type DropReason, drop } from '../tables/counters.ts'
 import type { DroppedMessage, ProtocolAction, ProtocolDeps } from './actions.ts'
 import { CookieChecker } from './cookie.ts'
@@ -27,18 +28,23 @@ import {
   RESPONSE,
   readIndex,
 } from './messages.ts'
-import { chachaSuite, identify, wipeHandshake } from './noise.ts'
+import { identify, type Suite, suiteOf, wipeHandshake } from './noise.ts'
 import { RateLimiter } from './rate-limiter.ts'
-import { Tunnel } from './tunnel.ts'
+import { type PeerCiphers, plainCiphers, Tunnel } from './tunnel.ts'
 import { importPrivateKey, publicKeyOf } from './x25519.ts'
 
 export type { DroppedMessage, ProtocolAction, ProtocolDeps } from './actions.ts'
 export { Keypair } from './keypair.ts'
+export type { PeerCiphers } from './tunnel.ts'
 
 export interface PeerSettings {
   readonly publicKey: Uint8Array
   readonly presharedKey?: Uint8Array
   readonly keepaliveSeconds: number
+  /** Absent: ChaCha20-Poly1305 alone. */
+  readonly ciphers?: PeerCiphers
+  /** The largest inner packet, which the limits of a key go by. */
+  readonly mtuBytes?: number
 }
 
 export class Protocol {
@@ -53,6 +59,9 @@ export class Protocol {
   readonly #deadlines = new DeadlineQueue<Tunnel>()
   readonly #byCable = new Map<number, Tunnel>()
   readonly #byKey = new Map<string, Tunnel>()
+  /** How many peers accept each cipher, and the constructions that this makes worth trying. */
+  readonly #accepting = new Map<CipherName, number>()
+  #suites: readonly Suite[] = [suiteOf[fallbackCipher]]
   #underLoadUntilMs = Number.NEGATIVE_INFINITY
   #isUp = true
 
@@ -101,7 +110,10 @@ export class Protocol {
       const tunnel = new Tunnel(this.#device, cable, settings.publicKey)
       this.#byCable.set(cable, tunnel)
       this.#byKey.set(key, tunnel)
+      this.#countCiphers(tunnel.ciphers, 1)
     }
+    if (settings.mtuBytes !== undefined) this.setMtu(cable, settings.mtuBytes)
+    this.setCiphers(cable, settings.ciphers ?? plainCiphers, nowMs)
     this.setPresharedKey(cable, settings.presharedKey)
     this.setKeepalive(cable, settings.keepaliveSeconds, nowMs)
   }
@@ -109,10 +121,27 @@ export class Protocol {
   removePeer(cable: number): void {
     const tunnel = this.#byCable.get(cable)
     if (tunnel === undefined) return
+    this.#countCiphers(tunnel.ciphers, -1)
     tunnel.dispose()
     this.#deadlines.remove(tunnel)
     this.#byCable.delete(cable)
     this.#byKey.delete(keyOf(tunnel.publicKey))
+  }
+
+  /** The session goes on, until one with the cipher that is preferred now is there. */
+  setCiphers(cable: number, ciphers: PeerCiphers, nowMs: number): void {
+    const tunnel = this.#byCable.get(cable)
+    if (tunnel === undefined) return
+    this.#countCiphers(tunnel.ciphers, -1)
+    this.#countCiphers(ciphers, 1)
+    tunnel.setCiphers(ciphers, nowMs)
+    this.#schedule(tunnel)
+  }
+
+  /** Holds from the next handshake. */
+  setMtu(cable: number, mtuBytes: number): void {
+    const tunnel = this.#byCable.get(cable)
+    if (tunnel !== undefined) tunnel.mtuBytes = mtuBytes
   }
 
   /** The session goes on; the key holds from the next handshake. */
@@ -235,7 +264,7 @@ export class Protocol {
     const { deps, identity } = this.#device
     if (identity === undefined) return
     const noise = message.subarray(INITIATION.NOISE, INITIATION.NOISE_END)
-    const identified = identify(deps.aead, chachaSuite, identity, noise)
+    const identified = identify(deps.aead, this.#suites, identity, noise)
     if (identified === undefined) {
       this.#drop(-1, drop.handshakeDecryptFailed)
       return
@@ -272,6 +301,15 @@ export class Protocol {
     const reply = this.#checker.reply(message, senderIndex, remote, nowMs)
     const to = remote.slice()
     this.actions.push({ kind: 'send', cable: -1, message: reply, to, initiation: false })
+  }
+
+  #countCiphers({ accepted }: PeerCiphers, step: 1 | -1): void {
+    for (const name of accepted) {
+      this.#accepting.set(name, (this.#accepting.get(name) ?? 0) + step)
+    }
+    this.#suites = cipherNames
+      .filter(name => name === fallbackCipher || (this.#accepting.get(name) ?? 0) > 0)
+      .map(name => suiteOf[name])
   }
 
   #isUnderLoad(nowMs: number): boolean {

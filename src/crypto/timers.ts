@@ -41,6 +41,7 @@ export class Timers {
   #lastDataMs = never
   #persistentTriedMs = never
   #watchFiredMs = never
+  #attempts = 0
   #watchJitterMs = 0
 
   constructor(cable: number, sent: SentInstants) {
@@ -81,6 +82,16 @@ export class Timers {
     return this.#unansweredInitiationMs !== never
   }
 
+  /** Initiations since a handshake was completed, given up, or asked for with another cipher. */
+  get attempts(): number {
+    return this.#attempts
+  }
+
+  /** What was tried with another cipher says nothing about this one. */
+  cipherChanged(): void {
+    this.#attempts = 0
+  }
+
   /** A handshake is wanted; it begins as soon as the spacing allows, or goes on for 90 s more. */
   handshakeWanted(nowMs: number): void {
     this.#wantedMs = nowMs
@@ -92,6 +103,7 @@ export class Timers {
   initiationTried(nowMs: number, jitterMs: number): void {
     this.#handshakeSentMs = nowMs
     this.#unansweredInitiationMs = nowMs
+    this.#attempts++
     this.initiateAtMs = nowMs + specification.rekeyTimeoutMs + jitterMs
   }
 
@@ -99,6 +111,7 @@ export class Timers {
   identityChanged(nowMs: number): void {
     this.#handshakeSentMs = never
     this.#unansweredInitiationMs = never
+    this.#attempts = 0
     if (this.initiateAtMs !== notDue) this.initiateAtMs = nowMs
   }
 
@@ -115,6 +128,7 @@ export class Timers {
   handshakeCompleted(): void {
     this.initiateAtMs = notDue
     this.#unansweredInitiationMs = never
+    this.#attempts = 0
   }
 
   gaveUp(nowMs: number): void {

@@ -2,11 +2,15 @@
 // come out in the device's list; the protocol (protocol.ts) routes messages here by public key or by
 // index, and calls `tick` when `timers.deadlineMs()` has passed.
 //
+// A changed cipher is a handshake with the new one while the session goes on: `swapDue` stands until
+// a session has it, or until the peer was seen to take ChaCha20-Poly1305 alone.
+//
 // As initiator a tunnel keeps one initiation until it is answered, replaced or zeroed, however long
 // that takes. As responder it keeps nothing between the two messages: an initiation is opened and
 // answered in one step. Since the two do not share a state, peers that initiate at the same moment
 // both complete.
 
+import { type CipherName, cipherMethods, fallbackCipher } from '../tables/cipher.ts'
 import { type DropReason, drop } from '../tables/counters.ts'
 import type { ProtocolAction } from './actions.ts'
 import { CookieHolder } from './cookie.ts'
@@ -22,12 +26,13 @@ import {
   writeIndex,
 } from './messages.ts'
 import {
-  chachaSuite,
   type InitiationIdentified,
   type InitiationSent,
   openInitiation,
   type PeerKeys,
   readResponse,
+  type Suite,
+  suiteOf,
   type TransportKeys,
   wipeHandshake,
   writeInitiation,
@@ -39,9 +44,40 @@ import { agree, importPublicKey } from './x25519.ts'
 
 const never = Number.NEGATIVE_INFINITY
 const nothing = new Uint8Array(0)
+/** What a device has that nobody has told otherwise. */
+const usualMtuBytes = 1420
 /** The initiator's last chance: the session ends before a later handshake would complete. */
 const lastMinuteMs =
   specification.rejectAfterMs - specification.keepaliveTimeoutMs - specification.rekeyTimeoutMs
+
+/** What a cable may be sealed with, as this side has worked it out from its table. */
+export interface PeerCiphers {
+  /** Opened in an initiation of the peer. */
+  readonly accepted: readonly CipherName[]
+  /** What an initiation of ours is made with, but for every third one without an answer. */
+  readonly preferred: CipherName
+}
+
+/** A plain WireGuard peer's. */
+export const plainCiphers: PeerCiphers = {
+  accepted: [fallbackCipher],
+  preferred: fallbackCipher,
+}
+
+interface Initiation {
+  readonly index: number
+  readonly sent: InitiationSent
+  /** Made with ChaCha20-Poly1305 because others were not answered. */
+  readonly isFallback: boolean
+}
+
+interface Session {
+  readonly keys: TransportKeys
+  readonly suite: Suite
+  readonly localIndex: number
+  readonly remoteIndex: number
+  readonly initiator: boolean
+}
 
 export class Tunnel implements Scheduled {
   scheduledMs = Number.POSITIVE_INFINITY
@@ -56,7 +92,10 @@ export class Tunnel implements Scheduled {
   readonly #stamps = new Stamps()
   readonly #latestStamp = new Uint8Array(specification.timestampBytes)
   #peerKeys: PeerKeys | undefined
-  #initiation: { readonly index: number; readonly sent: InitiationSent } | undefined
+  #initiation: Initiation | undefined
+  #ciphers = plainCiphers
+  #swapDue = false
+  mtuBytes: number = usualMtuBytes
   #consumedMs = never
   #lastMinuteMs = never
 
@@ -72,6 +111,30 @@ export class Tunnel implements Scheduled {
   setPresharedKey(key: Uint8Array | undefined): void {
     if (key === undefined) this.#presharedKey.fill(0)
     else this.#presharedKey.set(key)
+  }
+
+  get ciphers(): PeerCiphers {
+    return this.#ciphers
+  }
+
+  /** The session goes on. One with another cipher than is preferred now is replaced at once. */
+  setCiphers(ciphers: PeerCiphers, nowMs: number): void {
+    const { preferred: before } = this.#ciphers
+    this.#ciphers = ciphers
+    const current = this.keypairs.usable(nowMs)
+    const isChanged = before !== ciphers.preferred
+    const isRefused = current !== undefined && !this.#accepts(current.method)
+    if (!isChanged && !isRefused) return
+    this.timers.cipherChanged()
+    const wanted = cipherMethods[ciphers.preferred]
+    const isOther = (methodCode: number | undefined) =>
+      methodCode !== undefined && methodCode !== wanted
+    const isOtherNow = isOther(current?.method)
+    this.#swapDue =
+      isOtherNow ||
+      isOther(this.keypairs.next?.method) ||
+      isOther(this.#initiation?.sent.suite.method)
+    if (isOtherNow) this.timers.handshakeWanted(nowMs)
   }
 
   /** Everything that the old private key made is void. */
@@ -101,6 +164,7 @@ export class Tunnel implements Scheduled {
   forget(): void {
     this.#retire(this.keypairs.clear())
     this.#dropInitiation()
+    this.#swapDue = false
     this.timers.zeroAtMs = Number.POSITIVE_INFINITY
     this.timers.watchAtMs = Number.POSITIVE_INFINITY
   }
@@ -114,6 +178,7 @@ export class Tunnel implements Scheduled {
     if (nowMs >= timers.zeroAtMs) this.forget()
     if (nowMs >= timers.giveUpAtMs()) {
       timers.gaveUp(nowMs)
+      this.#swapDue = false
       this.#act({ kind: 'gaveUp', cable: this.cable })
     }
     if (nowMs >= timers.watchAtMs) this.#watch(nowMs)
@@ -153,6 +218,11 @@ export class Tunnel implements Scheduled {
     nowMs: number,
   ): DropReason {
     const { deps } = this.#device
+    const { suite } = identified
+    if (!this.#accepts(suite.method)) {
+      wipeHandshake(identified)
+      return drop.cipherNotEnabled
+    }
     const peer = this.#keysOfPeer()
     if (peer === undefined) return drop.handshakeDecryptFailed
     const stamp = new Uint8Array(specification.timestampBytes)
@@ -163,8 +233,8 @@ export class Tunnel implements Scheduled {
       wipeHandshake(opened)
       return reason
     }
-    const index = claimIndex(this.#device, this)
-    const response = frame(RESPONSE.TYPE, RESPONSE.BYTES, index)
+    const localIndex = claimIndex(this.#device, this)
+    const response = frame(RESPONSE.TYPE, RESPONSE.BYTES, localIndex)
     const remoteIndex = readIndex(message, INITIATION.SENDER)
     writeIndex(response, RESPONSE.RECEIVER, remoteIndex)
     const noise = response.subarray(RESPONSE.NOISE, RESPONSE.NOISE_END)
@@ -179,13 +249,14 @@ export class Tunnel implements Scheduled {
       noise,
     )
     if (keys === undefined) {
-      this.#device.indices.delete(index)
+      this.#device.indices.delete(localIndex)
       return drop.handshakeDecryptFailed
     }
     this.#latestStamp.set(stamp)
     this.#consumedMs = nowMs
     this.cookie.stamp(response, nowMs)
-    this.#takeSession(keys, index, remoteIndex, false, remote, message.length, nowMs)
+    const session = { keys, suite, localIndex, remoteIndex, initiator: false }
+    this.#takeSession(session, remote, message.length, nowMs)
     this.timers.responseSent(nowMs)
     const to = remote.slice()
     this.#act({ kind: 'send', cable: this.cable, message: response, to, initiation: false })
@@ -209,10 +280,13 @@ export class Tunnel implements Scheduled {
     )
     if (keys === undefined) return drop.presharedKeyMismatch
     this.#initiation = undefined
+    const { suite } = initiation.sent
     const remoteIndex = readIndex(message, RESPONSE.SENDER)
-    this.#takeSession(keys, index, remoteIndex, true, remote, message.length, nowMs)
+    const session = { keys, suite, localIndex: index, remoteIndex, initiator: true }
+    this.#takeSession(session, remote, message.length, nowMs)
     this.timers.handshakeCompleted()
     this.timers.currentChanged(nowMs)
+    this.#settleSwap(suite.method, initiation.isFallback, nowMs)
     this.#act({ kind: 'handshake', cable: this.cable, wallMs })
     // The responder may not send before it has seen a data message: the key confirmation.
     this.sendKeepalive(nowMs)
@@ -223,14 +297,14 @@ export class Tunnel implements Scheduled {
     const { cable, timers } = this
     if (timers.isRetry) this.#act({ kind: 'clearSource', cable })
     timers.initiationTried(nowMs, jitterMs(this.#device))
-    const message = this.#writeInitiation(wallMs)
+    const message = this.#writeInitiation(wallMs, timers.attempts)
     if (message === undefined) return
     this.cookie.stamp(message, nowMs)
     timers.authenticatedSent(nowMs)
     this.#act({ kind: 'send', cable, message, to: undefined, initiation: true })
   }
 
-  #writeInitiation(wallMs: number): Uint8Array | undefined {
+  #writeInitiation(wallMs: number, attempt: number): Uint8Array | undefined {
     const { deps, identity } = this.#device
     const peer = this.#keysOfPeer()
     if (identity === undefined || peer === undefined) return undefined
@@ -241,12 +315,15 @@ export class Tunnel implements Scheduled {
     this.#stamps.next(wallMs, stamp)
     const noise = message.subarray(INITIATION.NOISE, INITIATION.NOISE_END)
     const ephemeral = randomKey(this.#device)
-    const sent = writeInitiation(deps.aead, chachaSuite, identity, peer, ephemeral, stamp, noise)
+    const { preferred } = this.#ciphers
+    const isFallback = preferred !== fallbackCipher && attempt % implementation.fallbackEvery === 0
+    const suite = suiteOf[isFallback ? fallbackCipher : preferred]
+    const sent = writeInitiation(deps.aead, suite, identity, peer, ephemeral, stamp, noise)
     if (sent === undefined) {
       this.#device.indices.delete(index)
       return undefined
     }
-    this.#initiation = { index, sent }
+    this.#initiation = { index, sent, isFallback }
     return message
   }
 
@@ -257,22 +334,16 @@ export class Tunnel implements Scheduled {
     return drop.none
   }
 
-  #takeSession(
-    keys: TransportKeys,
-    localIndex: number,
-    remoteIndex: number,
-    initiator: boolean,
-    remote: Uint8Array,
-    bytes: number,
-    nowMs: number,
-  ): void {
-    const { cable } = this
+  #takeSession(session: Session, remote: Uint8Array, bytes: number, nowMs: number): void {
+    const { cable, mtuBytes } = this
+    const { keys, suite, localIndex, remoteIndex, initiator } = session
     const keypair = new Keypair({
       cable,
       localIndex,
       remoteIndex,
       initiator,
-      method: chachaSuite.method,
+      mtuBytes,
+      method: suite.method,
       createdMs: nowMs,
       sendKey: keys.send,
       receiveKey: keys.receive,
@@ -291,8 +362,20 @@ export class Tunnel implements Scheduled {
     this.#retire(gone)
     this.timers.handshakeCompleted()
     this.timers.currentChanged(nowMs)
+    this.#settleSwap(keypair.method, false, nowMs)
     const wallMs = nowMs + this.#device.wallOffsetMs
     this.#act({ kind: 'handshake', cable: this.cable, wallMs })
+  }
+
+  #accepts(methodCode: number): boolean {
+    return this.#ciphers.accepted.some(name => cipherMethods[name] === methodCode)
+  }
+
+  /** A session was confirmed: is it the one that a changed cipher asked for? */
+  #settleSwap(methodCode: number, isFallback: boolean, nowMs: number): void {
+    if (!this.#swapDue) return
+    this.#swapDue = !isFallback && methodCode !== cipherMethods[this.#ciphers.preferred]
+    if (this.#swapDue) this.timers.handshakeWanted(nowMs)
   }
 
   /**

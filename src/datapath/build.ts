@@ -10,6 +10,7 @@ import type { BreathFunctions, Context, ContextMemory } from '../native.ts'
 import { type BatchSize, createBatch, ROW_BYTES, STATE, TRAIN_BYTES } from '../packet/batch.ts'
 import { icmpErrorBytes } from '../packet/icmp-error.ts'
 import { PacketView } from '../packet/packet-view.ts'
+import type { CipherName } from '../tables/cipher.ts'
 import { INSTANT, limits, type SharedMemory, worker } from '../tables/shared.ts'
 import { Answers } from './answers.ts'
 import { ForeignGate, type ForeignSink } from './foreign.ts'
@@ -102,6 +103,7 @@ export interface InboundOptions {
   readonly xchacha: ProtocolDeps['xchacha']
   readonly random: ProtocolDeps['random']
   readonly wallNowMs: () => number
+  readonly autoCiphers: readonly CipherName[]
   readonly wakeOutbound: () => void
   readonly foreignSink: ForeignSink
 }
@@ -134,8 +136,10 @@ export function buildInbound(options: InboundOptions): BuiltInbound {
     random: options.random,
     sent: sentInstants(memory),
   })
-  const { wallNowMs } = options
-  const wireguard = new WireguardDriver({ protocol, publisher, outbox, wallNowMs, wakeOutbound })
+  const { wallNowMs, autoCiphers } = options
+  const wireguard = new WireguardDriver({
+    ...{ protocol, publisher, outbox, wallNowMs, autoCiphers, wakeOutbound },
+  })
   const vxlan = new VxlanDriver(publisher, outbox, wakeOutbound)
   const foreign = new ForeignGate(options.foreignSink)
   const packet = new PacketView(batch.slab)

@@ -15,10 +15,16 @@ import { buildTrie, type PrefixTable } from '../routing/prefix-trie.ts'
 import { drop, dropNames } from '../tables/counters.ts'
 import { createSharedMemory } from '../tables/memory.ts'
 import { REMOTE, type SharedMemory } from '../tables/shared.ts'
-import type { DatapathStatus, ForeignDatagram, OffloadStatus } from '../tables/status.ts'
+import type {
+  CipherSpeed,
+  DatapathStatus,
+  ForeignDatagram,
+  OffloadStatus,
+} from '../tables/status.ts'
 import { emptyTables, type Tables } from '../tables/tables.ts'
 import { chooseOffloads, setTunOffloads } from '../tun/offloads.ts'
 import { closeSockets, openSockets, type SocketPair, socketFds } from '../udp/sockets.ts'
+import { measureCiphers } from './cipher-speed.ts'
 import type { CableChange, Mail, Report, Role, WorkerStart } from './mail.ts'
 import type { SendSockets } from './outbound.ts'
 import { type CableIndices, planMtu, planSnapshot } from './snapshot.ts'
@@ -119,6 +125,8 @@ class RunningDatapath implements Datapath {
   readonly #tun: TunOpened
   readonly #offloads: OffloadStatus
   readonly #memory: SharedMemory = createSharedMemory()
+  readonly #speeds: readonly CipherSpeed[]
+  readonly #forms: readonly string[]
   readonly #startedAtMs = Date.now()
   readonly #workers = new Map<Role, WorkerHandle>()
   readonly #waiting = new Map<string, (report: Report & { kind: 'applied' }) => void>()
@@ -141,6 +149,8 @@ class RunningDatapath implements Datapath {
     this.#options = options
     this.#tun = tun
     this.#offloads = offloads
+    this.#speeds = measureCiphers(native, this.#memory, () => performance.now())
+    this.#forms = formsOf(native)
     this.#link = native.tunState(tun.fd)
     this.#wasUp = this.#link.up
   }
@@ -181,6 +191,7 @@ class RunningDatapath implements Datapath {
       pid: process.pid,
       startedAtMs: this.#startedAtMs,
       offloads: this.#offloads,
+      aead: { speeds: this.#speeds, forms: this.#forms },
       receiveBufferBytes: some?.receiveBufferBytes ?? 0,
       sendBufferBytes: some?.sendBufferBytes ?? 0,
       cables: this.#tables.cables.map(table =>
@@ -325,6 +336,7 @@ class RunningDatapath implements Datapath {
       ownWakeFd: wakeFd,
       otherWakeFd,
       segmentsMax: this.#offloads.udpSegmentation ? segmentsMax : 1,
+      autoCiphers: this.#speeds.map(({ name }) => name),
       coalesce: (this.#offloads.tunTso ? 1 : 0) | (this.#offloads.tunUso ? 2 : 0),
     }
     const thread = new Worker(new URL('./worker.ts', import.meta.url), {
@@ -402,6 +414,12 @@ function sendSockets(pair: SocketPair | undefined): SendSockets {
     entropy4: pair?.entropy4.map(socket => socket.fd) ?? [],
     entropy6: pair?.entropy6.map(socket => socket.fd) ?? [],
   }
+}
+
+/** The forms of the AEAD that this CPU can execute. */
+function formsOf(native: Native): readonly string[] {
+  const { forms } = native.describe()
+  return Object.keys(forms).filter(name => forms[name])
 }
 
 function equalKeys(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

@@ -1,6 +1,7 @@
 // Mail between the main thread and the workers: rare, plain data. The workers take it between breaths.
 
 import type { PrefixTable } from '../routing/prefix-trie.ts'
+import type { CipherName } from '../tables/cipher.ts'
 import type { SharedMemory } from '../tables/shared.ts'
 import type { CableTable, VxlanTable } from '../tables/tables.ts'
 import type { SendSockets } from './outbound.ts'
@@ -17,6 +18,8 @@ export interface WorkerStart {
   readonly segmentsMax: number
   /** STATE.COALESCE of the inbound batch. */
   readonly coalesce: number
+  /** What the cipher `auto` means on this machine. */
+  readonly autoCiphers: readonly CipherName[]
 }
 
 /** One cable of a snapshot that is new, changed or gone. Allowed IPs travel in the routes. */

@@ -4,6 +4,7 @@
 import { equalBytes, formatPrefix, prefixKey } from '../net/address.ts'
 import { GatewayError } from '../net/errors.ts'
 import { buildTrie, type PrefixEntry, type PrefixTable } from '../routing/prefix-trie.ts'
+import { equalCiphers } from '../tables/cipher.ts'
 import { limits } from '../tables/shared.ts'
 import type { CableTable, Tables } from '../tables/tables.ts'
 import type { CableChange } from './mail.ts'
@@ -144,6 +145,7 @@ function equalCable(a: CableTable, b: CableTable): boolean {
   if (a.driver === 'wireguard' && b.driver === 'wireguard') {
     return (
       a.keepaliveSeconds === b.keepaliveSeconds &&
+      equalCiphers(a.ciphers, b.ciphers) &&
       equalOptionalBytes(a.presharedKey, b.presharedKey)
     )
   }

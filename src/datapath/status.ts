@@ -3,8 +3,9 @@
 
 import { readRemote } from '../cable/remotes.ts'
 import type { Remote } from '../net/address.ts'
+import { type CipherName, cipherOf } from '../tables/cipher.ts'
 import { COUNTER, dropNames, noCable, readCounter } from '../tables/counters.ts'
-import { CABLE, INSTANT, REMOTE, type SharedMemory } from '../tables/shared.ts'
+import { CABLE, INSTANT, REMOTE, type SharedMemory, SLOT } from '../tables/shared.ts'
 import type { CableStatus } from '../tables/status.ts'
 import type { CableTable } from '../tables/tables.ts'
 
@@ -19,11 +20,13 @@ export function readCableStatus(
   table: CableTable,
 ): CableStatus {
   const remote = readCableRemote(memory, cable)
+  const cipher = readCableCipher(memory, cable)
   const { counters, drops } = readCounters(memory, cable)
   return {
     name: table.name,
     driver: table.driver,
     ...(remote === undefined ? {} : { remote }),
+    ...(cipher === undefined ? {} : { cipher }),
     lastHandshakeMs: memory.instants[cable * INSTANT.WORDS + INSTANT.HANDSHAKE_WALL],
     rxBytes: readCounter(memory, cable, COUNTER.RX_BYTES),
     txBytes: readCounter(memory, cable, COUNTER.TX_BYTES),
@@ -50,6 +53,18 @@ export function readCounters(memory: SharedMemory, cable: number = noCable): Nam
     if (value !== 0) drops[dropNames[reason]] = value
   }
   return { counters, drops }
+}
+
+/** The cipher of the slot that the cable's packets are sealed with now. */
+function readCableCipher(memory: SharedMemory, cable: number): CipherName | undefined {
+  const at = cable * CABLE.WORDS + CABLE.SLOT
+  const words = new Uint32Array(memory.slots.buffer)
+  for (;;) {
+    const slot = Atomics.load(memory.cables, at)
+    if (slot < 0) return undefined
+    const methodCode = words[(slot * SLOT.BYTES + SLOT.METHOD) >> 2]
+    if (Atomics.load(memory.cables, at) === slot) return cipherOf(methodCode)
+  }
 }
 
 function readCableRemote(memory: SharedMemory, cable: number): Remote | undefined {

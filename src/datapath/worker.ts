@@ -78,6 +78,7 @@ async function inboundHalf(): Promise<Half> {
     xchacha: createXchacha(sodium),
     random: bytes => void randomFillSync(bytes),
     wallNowMs: systemClock.wallMs,
+    autoCiphers: start.autoCiphers,
     wakeOutbound: () => native.wake(start.otherWakeFd),
     foreignSink(bytes, remote) {
       report({ kind: 'foreign', remote, bytes })

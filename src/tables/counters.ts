@@ -59,6 +59,8 @@ export const drop = {
   tunWriteFailed: 40,
   foreignUnread: 41,
   foreignRateLimited: 42,
+  // A handshake with a cipher that the cable does not enable.
+  cipherNotEnabled: 43,
 } as const
 
 export type DropReason = (typeof drop)[keyof typeof drop]

@@ -1,12 +1,15 @@
 // What the data path tells: one value, read by the CLI, the UAPI and control. Plain data.
 
 import type { Remote } from '../net/address.ts'
+import type { CipherName } from './cipher.ts'
 
 export interface CableStatus {
   readonly name: string
   readonly driver: 'wireguard' | 'vxlan'
   /** Where datagrams go now: the configured remote, or the one the peer has roamed to. */
   readonly remote?: Remote
+  /** What its packets are sealed with now; absent without a session, and for VXLAN. */
+  readonly cipher?: CipherName
   /** Wall-clock ms of the last completed handshake, 0 for never. */
   readonly lastHandshakeMs: number
   /** UDP payload bytes, handshakes and keepalives included, as `wg show` counts them. */
@@ -28,6 +31,19 @@ export interface OffloadStatus {
   readonly reasons: Readonly<Record<string, string>>
 }
 
+/** What `auto` goes by: measured when the data path started. */
+export interface CipherSpeed {
+  readonly name: CipherName
+  readonly nsPerPacket: number
+}
+
+export interface AeadStatus {
+  /** The fastest first. Empty when a data path of an older version did not tell. */
+  readonly speeds: readonly CipherSpeed[]
+  /** The forms of the AEAD that this CPU can execute. */
+  readonly forms: readonly string[]
+}
+
 export interface DatapathStatus {
   readonly interfaceName: string
   readonly up: boolean
@@ -38,6 +54,7 @@ export interface DatapathStatus {
   readonly pid: number
   readonly startedAtMs: number
   readonly offloads: OffloadStatus
+  readonly aead: AeadStatus
   readonly receiveBufferBytes: number
   readonly sendBufferBytes: number
   readonly cables: readonly CableStatus[]

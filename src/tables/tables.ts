@@ -4,6 +4,7 @@
 // and public key, and kept when the cable is still there.
 
 import type { Address, Prefix, Remote } from '../net/address.ts'
+import type { CipherTable } from './cipher.ts'
 
 export interface DeviceTable {
   /** 32 bytes, clamped or not. Absent: no WireGuard cable can work. */
@@ -44,6 +45,8 @@ export interface WireguardCable extends CableTableBase {
   readonly presharedKey?: Uint8Array
   /** Seconds, 0: off. */
   readonly keepaliveSeconds: number
+  /** Absent: ChaCha20-Poly1305, as for any WireGuard peer. */
+  readonly ciphers?: CipherTable
 }
 
 export interface VxlanCable extends CableTableBase {

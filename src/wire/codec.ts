@@ -26,7 +26,7 @@ export interface Versions {
 }
 
 /** Ours. `oldest` stays one behind `newest`: either side may be upgraded first. */
-export const protocol: Versions = { oldest: 1, newest: 1 }
+export const protocol: Versions = { oldest: 1, newest: 2 }
 
 /** The payload of the largest UDP datagram. */
 const datagramBytesMax = 65_507

@@ -65,6 +65,7 @@ export class Connection {
   readonly #reader = new FrameReader(helloBytesMax)
   readonly #helloTimer: NodeJS.Timeout
   #greeted = false
+  #version = protocol.newest
   #unanswered = 0
   #unansweredBytes = 0
   #inputEnded = false
@@ -205,6 +206,7 @@ export class Connection {
     if (frame.type !== frameType.hello)
       throw new GatewayError('EPROTO', `a frame of type ${frame.type} before the hello`)
     const version = agreeVersion(protocol, decodeVersions(body))
+    this.#version = version
     clearTimeout(this.#helloTimer)
     this.#greeted = true
     this.#reader.maxBytes = frameBytesMax
@@ -220,7 +222,7 @@ export class Connection {
         this.#apply(frame, body)
         return undefined
       case frameType.readTables:
-        return encodeTables(target.tables, decodeWantsKeys(body))
+        return encodeTables(target.tables, decodeWantsKeys(body), this.#version)
       case frameType.status:
         return encodeStatus(target.status())
       case frameType.subscribe:

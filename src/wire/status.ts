@@ -3,8 +3,9 @@
 // renamed; a reader leaves out those that it does not know.
 
 import { formatRemote, parseRemote } from '../net/address.ts'
+import { isCipherName } from '../tables/cipher.ts'
 import { limits } from '../tables/shared.ts'
-import type { CableStatus, DatapathStatus, OffloadStatus } from '../tables/status.ts'
+import type { AeadStatus, CableStatus, DatapathStatus, OffloadStatus } from '../tables/status.ts'
 import { plainBody } from './codec.ts'
 import {
   type Fields,
@@ -20,6 +21,8 @@ import {
   readText,
 } from './fields.ts'
 import type { Body } from './frames.ts'
+
+const listedMost = 64
 
 /** The status with its remotes as text: what JSON can hold. */
 export interface PlainStatus extends Omit<DatapathStatus, 'cables'> {
@@ -51,6 +54,7 @@ export function decodeStatus(body: Body): DatapathStatus {
     pid: readNumber(fields, 'pid'),
     startedAtMs: readNumber(fields, 'startedAtMs'),
     offloads: decodeOffloads(inner(fields, 'offloads')),
+    aead: has(fields, 'aead') ? decodeAead(inner(fields, 'aead')) : { speeds: [], forms: [] },
     receiveBufferBytes: readNumber(fields, 'receiveBufferBytes'),
     sendBufferBytes: readNumber(fields, 'sendBufferBytes'),
     cables: readList(fields, 'cables', limits.cables).map((value, index) =>
@@ -74,12 +78,30 @@ function decodeCable(fields: Fields): CableStatus {
     name: readText(fields, 'name'),
     driver,
     ...(has(fields, 'remote') ? { remote: readParsed(fields, 'remote', parseRemote) } : {}),
+    ...decodeCipher(fields),
     lastHandshakeMs: readNumber(fields, 'lastHandshakeMs'),
     rxBytes: readNumber(fields, 'rxBytes'),
     txBytes: readNumber(fields, 'txBytes'),
     counters: readCounts(fields, 'counters'),
     drops: readCounts(fields, 'drops'),
   }
+}
+
+/** A cipher that this version has no name for counts as none. */
+function decodeCipher(fields: Fields): Pick<CableStatus, 'cipher'> {
+  const cipher = has(fields, 'cipher') ? readText(fields, 'cipher') : ''
+  return isCipherName(cipher) ? { cipher } : {}
+}
+
+function decodeAead(fields: Fields): AeadStatus {
+  const path = pathOf(fields, 'speeds')
+  const speeds = readList(fields, 'speeds', listedMost).flatMap((value, index) => {
+    const speed = readObject(value, `${path}[${index}]`, fields.trailer)
+    const name = readText(speed, 'name')
+    return isCipherName(name) ? [{ name, nsPerPacket: readNumber(speed, 'nsPerPacket') }] : []
+  })
+  const forms = readList(fields, 'forms', listedMost).filter(form => typeof form === 'string')
+  return { speeds, forms }
 }
 
 function decodeOffloads(fields: Fields): OffloadStatus {

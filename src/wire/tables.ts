@@ -12,6 +12,7 @@ import {
   parsePrefix,
   parseRemote,
 } from '../net/address.ts'
+import { type CipherName, type CipherTable, cipherNames, isCipherName } from '../tables/cipher.ts'
 import { limits } from '../tables/shared.ts'
 import type { CableTable, DeviceTable, Tables, VxlanTable } from '../tables/tables.ts'
 import {
@@ -38,11 +39,21 @@ const tablesFields = ['generation', 'device', 'cables']
 const deviceFields = ['privateKey', 'listenPort', 'fwmark', 'vxlan']
 const vxlanFields = ['vni', 'address', 'mac']
 const cableFields = ['name', 'driver', 'remote', 'remoteSerial', 'allowedIps', 'mtuBytes']
-const wireguardFields = [...cableFields, 'publicKey', 'presharedKey', 'keepaliveSeconds']
+const wireguardFields = [
+  ...cableFields,
+  ...['publicKey', 'presharedKey', 'keepaliveSeconds', 'ciphers'],
+]
+const cipherFields = ['enabled', 'remote']
 const vxlanCableFields = [...cableFields, 'tunnelAddress']
 
-/** Without `keys` the private key and the preshared keys are left out. */
-export function encodeTables(tables: Tables, keys: boolean): Body {
+/** The first version of the protocol that knows the ciphers of a cable. */
+export const ciphersVersion = 2
+
+/**
+ * Without `keys` the private key and the preshared keys are left out; for a reader of an older
+ * version, what that one would refuse.
+ */
+export function encodeTables(tables: Tables, keys: boolean, version = ciphersVersion): Body {
   const trailer = new TrailerWriter()
   const secret = (bytes: Uint8Array | undefined) =>
     keys && bytes !== undefined ? trailer.add(bytes) : undefined
@@ -71,6 +82,7 @@ export function encodeTables(tables: Tables, keys: boolean): Body {
             publicKey: trailer.add(cable.publicKey),
             presharedKey: secret(cable.presharedKey),
             keepaliveSeconds: cable.keepaliveSeconds,
+            ciphers: version < ciphersVersion ? undefined : cable.ciphers,
           }
         : { tunnelAddress: formatAddress(cable.tunnelAddress) }),
     })),
@@ -141,7 +153,33 @@ function decodeCable(fields: Fields, generation: number): CableTable {
     publicKey: readBytes(fields, 'publicKey', KEY_BYTES, KEY_BYTES),
     ...readKey(fields, 'presharedKey'),
     keepaliveSeconds: readInteger(fields, 'keepaliveSeconds', 0, 65_535, 0),
+    ...(has(fields, 'ciphers') ? { ciphers: decodeCiphers(fields) } : {}),
   }
+}
+
+function decodeCiphers(cable: Fields): CipherTable {
+  const path = pathOf(cable, 'ciphers')
+  const fields = readObject(cable.values['ciphers'], path, cable.trailer, cipherFields)
+  const enabled =
+    fields.values['enabled'] === 'auto' ? 'auto' : readCiphers(fields, 'enabled', ', or auto')
+  return {
+    enabled,
+    ...(has(fields, 'remote') ? { remote: readCiphers(fields, 'remote', '') } : {}),
+  }
+}
+
+/** At least one, each once. */
+function readCiphers(fields: Fields, name: string, other: string): readonly CipherName[] {
+  const path = pathOf(fields, name)
+  const list = readList(fields, name, cipherNames.length)
+  const known = `known are ${cipherNames.join(', ')}`
+  if (list.length === 0) throw invalid(path, `expected a list of ciphers${other}; ${known}`)
+  return list.map((text, index) => {
+    if (typeof text !== 'string' || !isCipherName(text))
+      throw invalid(`${path}[${index}]`, `unknown cipher; ${known}`)
+    if (list.indexOf(text) < index) throw invalid(`${path}[${index}]`, `${text} stands there twice`)
+    return text
+  })
 }
 
 function readKey<Name extends string>(fields: Fields, name: Name): { [N in Name]?: Uint8Array } {

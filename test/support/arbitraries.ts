@@ -3,6 +3,7 @@
 
 import fc from 'fast-check'
 import { type Address, maskBytes, type Prefix, type Remote } from '../../src/net/address.ts'
+import { type CipherTable, cipherNames } from '../../src/tables/cipher.ts'
 import type { CableStatus, DatapathStatus } from '../../src/tables/status.ts'
 import type { CableTable, DeviceTable, Tables } from '../../src/tables/tables.ts'
 
@@ -36,6 +37,12 @@ const cableBase = {
   mtuBytes: fc.integer({ min: 68, max: 65_535 }),
 }
 
+const cipherList = fc.uniqueArray(fc.constantFrom(...cipherNames), { minLength: 1 })
+const arbitraryCiphers: fc.Arbitrary<CipherTable> = fc.record(
+  { enabled: fc.oneof(fc.constant('auto' as const), cipherList), remote: cipherList },
+  { requiredKeys: ['enabled'] },
+)
+
 const arbitraryCable: fc.Arbitrary<CableTable> = fc.oneof(
   fc.record(
     {
@@ -44,6 +51,7 @@ const arbitraryCable: fc.Arbitrary<CableTable> = fc.oneof(
       publicKey: bytesOf(32),
       presharedKey: bytesOf(32),
       keepaliveSeconds: fc.nat(65_535),
+      ciphers: arbitraryCiphers,
     },
     {
       requiredKeys: [
@@ -94,6 +102,7 @@ const arbitraryCableStatus: fc.Arbitrary<CableStatus> = fc.record(
     name: text,
     driver: fc.constantFrom('wireguard' as const, 'vxlan' as const),
     remote: arbitraryRemote,
+    cipher: fc.constantFrom(...cipherNames),
     lastHandshakeMs: wholeNumber,
     rxBytes: wholeNumber,
     txBytes: wholeNumber,
@@ -120,6 +129,13 @@ export const arbitraryStatus: fc.Arbitrary<DatapathStatus> = fc.record({
     udpSegmentation: fc.boolean(),
     udpGro: fc.boolean(),
     reasons: fc.dictionary(fc.constantFrom('tunTso', 'tunUso', 'udpSegmentation', 'udpGro'), text),
+  }),
+  aead: fc.record({
+    speeds: fc.array(
+      fc.record({ name: fc.constantFrom(...cipherNames), nsPerPacket: wholeNumber }),
+      { maxLength: 2 },
+    ),
+    forms: fc.array(text, { maxLength: 3 }),
   }),
   receiveBufferBytes: wholeNumber,
   sendBufferBytes: wholeNumber,

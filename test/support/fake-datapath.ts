@@ -46,6 +46,7 @@ export class FakeDatapath implements Datapath {
         udpGro: false,
         reasons: {},
       },
+      aead: { speeds: [], forms: [] },
       receiveBufferBytes: 0,
       sendBufferBytes: 0,
       cables: cables.map(({ name, driver, remote }) => ({

@@ -33,6 +33,7 @@ export class ScriptedDatapath implements Datapath {
       pid: 4711,
       startedAtMs: 1_700_000_000_000,
       offloads: { tunTso: true, tunUso: true, udpSegmentation: true, udpGro: true, reasons: {} },
+      aead: { speeds: [{ name: 'aes-256-gcm', nsPerPacket: 220 }], forms: ['openssl'] },
       receiveBufferBytes: 8_388_608,
       sendBufferBytes: 4_194_304,
       cables: [],

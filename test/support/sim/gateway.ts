@@ -25,6 +25,7 @@ import {
   TRAIN_HEADROOM,
 } from '../../../src/packet/batch.ts'
 import { buildTrie } from '../../../src/routing/prefix-trie.ts'
+import type { CipherName } from '../../../src/tables/cipher.ts'
 import { createSharedMemory, stepBreath } from '../../../src/tables/memory.ts'
 import { REMOTE, type SharedMemory, worker } from '../../../src/tables/shared.ts'
 import { emptyTables, type Tables } from '../../../src/tables/tables.ts'
@@ -43,6 +44,8 @@ export interface SimGatewayOptions {
   /** Wall clock minus virtual clock, ms. */
   readonly wallOffsetMs?: number
   readonly mtuBytes?: number
+  /** What `auto` means there; AES first. */
+  readonly autoCiphers?: readonly CipherName[]
 }
 
 export class SimGateway {
@@ -84,6 +87,7 @@ export class SimGateway {
       ...{ native, memory, tunFd, coalesce: 0 },
       xchacha: createXchacha(sodium),
       random: seededBytes(options.random),
+      autoCiphers: options.autoCiphers ?? ['aes-256-gcm', 'chacha20-poly1305'],
       wallNowMs: () => this.#network.nowMs + this.wallOffsetMs,
       wakeOutbound: () => {
         this.#isOutboundWoken = true

@@ -8,6 +8,7 @@ function make(
   localIndex: number,
   initiator: boolean,
   methodCode: number = method.chacha20Poly1305,
+  mtuBytes = 1420,
 ) {
   return new Keypair({
     cable: 3,
@@ -15,6 +16,7 @@ function make(
     remoteIndex: 2,
     initiator,
     method: methodCode,
+    mtuBytes,
     createdMs: 1_000,
     sendKey: new Uint8Array(32).fill(0xab),
     receiveKey: new Uint8Array(32).fill(0xcd),
@@ -28,10 +30,21 @@ test('bug catalogue: message limits are beyond 32 bits, where a short counter wo
   assert.equal(BigInt(keypair.rejectAfterMessages), 2n ** 53n)
 })
 
-test('AES-256-GCM has its own message limits (RFC 9001 B.1.1)', () => {
-  const keypair = make(1, false, method.aes256Gcm)
-  assert.equal(keypair.rekeyAtMessages, 2 ** 27)
-  assert.equal(keypair.rejectAfterMessages, 2 ** 28)
+test('AES-256-GCM has its own message limits, by the size of packets (RFC 9001 B.1.1)', () => {
+  for (const [mtuBytes, messages] of [
+    [68, 2 ** 28],
+    [1420, 2 ** 28],
+    [2048, 2 ** 28],
+    [2049, 2 ** 26],
+    [9216, 2 ** 26],
+    [9217, 2 ** 23],
+    [65_535, 2 ** 23],
+  ]) {
+    const keypair = make(1, false, method.aes256Gcm, mtuBytes)
+    assert.equal(keypair.rejectAfterMessages, messages, `${mtuBytes}`)
+    assert.equal(keypair.rekeyAtMessages, messages / 2, `${mtuBytes}`)
+  }
+  assert.equal(make(1, false, method.chacha20Poly1305, 65_535).rejectAfterMessages, 2 ** 53)
 })
 
 test('both ends reject after 180 s, the initiator alone renews after 120 s', () => {

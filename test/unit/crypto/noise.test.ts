@@ -65,7 +65,7 @@ function check(vector: NoiseVector, methodCode: number): void {
     'the ephemeral secret is wiped',
   )
 
-  const identified = present(identify(nobleAead, suite, responder, out1))
+  const identified = present(identify(nobleAead, [suite], responder, out1))
   assert.equal(toHex(identified.remoteStatic), toHex(initiator.publicKey))
   const opened1 = new Uint8Array(payload1.length / 2)
   const opened = present(openInitiation(nobleAead, identified, toInitiator, opened1))
@@ -145,7 +145,7 @@ function start(suite: Suite): Started {
 }
 
 function respond({ responder, toInitiator, message }: Started, psk: Uint8Array): Uint8Array {
-  const identified = present(identify(nobleAead, chachaSuite, responder, message))
+  const identified = present(identify(nobleAead, [chachaSuite], responder, message))
   const opened = present(openInitiation(nobleAead, identified, toInitiator, new Uint8Array(12)))
   const out = new Uint8Array(48)
   const ephemeral = new Uint8Array(32).fill(4)
@@ -155,7 +155,7 @@ function respond({ responder, toInitiator, message }: Started, psk: Uint8Array):
 
 test('one construction does not open what the other sealed', () => {
   const { responder, message } = start(chachaSuite)
-  assert.equal(identify(nobleAead, aesSuite, responder, message), undefined)
+  assert.equal(identify(nobleAead, [aesSuite], responder, message), undefined)
 })
 
 test('a forged response leaves the initiation usable for the true one', () => {
@@ -190,7 +190,7 @@ test('another preshared key does not open the response', () => {
 test('an ephemeral key of low order is refused', () => {
   const { responder, message } = start(chachaSuite)
   message.fill(0, 0, 32)
-  assert.equal(identify(nobleAead, chachaSuite, responder, message), undefined)
+  assert.equal(identify(nobleAead, [chachaSuite], responder, message), undefined)
 })
 
 test('a spent initiation is wiped', () => {

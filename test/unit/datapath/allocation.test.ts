@@ -121,6 +121,7 @@ test('the way in allocates nothing per superpacket', () => {
     xchacha: { seal: () => new Uint8Array(0), open: () => undefined },
     random: () => {},
     wallNowMs: () => 0,
+    autoCiphers: [],
     wakeOutbound: () => {},
     foreignSink: () => true,
   })
