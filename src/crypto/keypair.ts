@@ -1,10 +1,15 @@
-// Keypairs: the two keys of a session with their limits, and the three places that a peer has for
-// them (whitepaper 6.2 and 6.3; noise.c of the Linux driver).
+// Keypairs: the two keys of a session with their limits, and the places that a peer has for them
+// (whitepaper 6.2 and 6.3; noise.c of the Linux driver).
 //
 //   current    sent with, and received with
 //   previous   the one before: what is still on the way is received with it
 //   next       a responder's new one: received with, and sent with only once the initiator has
 //              shown, by a data message under it, that it has the keys too
+//   older      what a change has pushed out of the places: received with for some seconds more
+//
+// The Linux driver has no `older`, and loses what is on its way when two sides have initiated at the
+// same moment: each then sends with the keypair of its own handshake, which the other has as
+// previous, and which the next handshake would take away before its sender knows of a new one.
 //
 // Limits are instants and message counts, and both hold for sending and for receiving. The key bytes
 // are here only until the driver has installed them into a slot.
@@ -80,9 +85,11 @@ export class KeypairPlaces {
   previous: Keypair | undefined
   current: Keypair | undefined
   next: Keypair | undefined
+  older: readonly Keypair[] = []
 
   has(keypair: Keypair): boolean {
-    return keypair === this.current || keypair === this.next || keypair === this.previous
+    const isPlaced = keypair === this.current || keypair === this.next || keypair === this.previous
+    return isPlaced || this.older.includes(keypair)
   }
 
   /** The current keypair while it may be sent with. */
@@ -95,37 +102,49 @@ export class KeypairPlaces {
    * The initiator got its response, so both sides have the keys: current at once. A `next` that was
    * waiting becomes previous, for its initiator may be sending with it already.
    */
-  takeInitiated(keypair: Keypair): Keypair[] {
-    const gone = this.next === undefined ? [this.previous] : [this.previous, this.current]
+  takeInitiated(keypair: Keypair): readonly Keypair[] {
+    const isCrossed = this.next !== undefined
+    const gone = this.#age(isCrossed ? [this.current, this.previous] : [this.previous])
     this.previous = this.next ?? this.current
     this.next = undefined
     this.current = keypair
-    return gone.filter(isKeypair)
+    return gone
   }
 
   /** The responder has answered, and waits for the first data message. */
-  takeAnswered(keypair: Keypair): Keypair[] {
-    const gone = [this.previous, this.next]
-    this.previous = undefined
+  takeAnswered(keypair: Keypair): readonly Keypair[] {
+    const gone = [this.next].filter(isKeypair)
     this.next = keypair
-    return gone.filter(isKeypair)
+    return gone
   }
 
   /** A data message came under `next`. */
-  promote(): Keypair[] {
-    const gone = [this.previous]
+  promote(): readonly Keypair[] {
+    const gone = this.#age([this.previous])
     this.previous = this.current
     this.current = this.next
     this.next = undefined
-    return gone.filter(isKeypair)
+    return gone
   }
 
-  clear(): Keypair[] {
-    const gone = [this.previous, this.current, this.next]
+  /** Nothing under the older ones can be on its way any more. */
+  dropOlder(): readonly Keypair[] {
+    return this.#age([])
+  }
+
+  clear(): readonly Keypair[] {
+    const gone = [...this.#age([]), this.previous, this.current, this.next]
     this.previous = undefined
     this.current = undefined
     this.next = undefined
     return gone.filter(isKeypair)
+  }
+
+  /** Puts these in the place of the older ones, which are returned. */
+  #age(keypairs: readonly (Keypair | undefined)[]): readonly Keypair[] {
+    const gone = this.older
+    this.older = keypairs.filter(isKeypair)
+    return gone
   }
 }
 

@@ -70,6 +70,8 @@ export const implementation = {
   jitterMs: 334,
   /** No cookie is used in its last seconds: it might expire on the way (COOKIE_SECRET_LATENCY). */
   cookieLatencyMs: 5_000,
+  /** What was sealed with a keypair before the last two is received for so long after a change. */
+  olderMs: 5_000,
   /** Keys are forgotten when no session has been made for this long (3 x rejectAfterMs). */
   zeroAfterMs: 540_000,
   /** An initiation that comes sooner after the one before is dropped (INITIATIONS_PER_SECOND). */

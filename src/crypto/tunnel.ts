@@ -98,6 +98,7 @@ export class Tunnel implements Scheduled {
   mtuBytes: number = usualMtuBytes
   #consumedMs = never
   #lastMinuteMs = never
+  #promotedMs = never
 
   constructor(device: Device<Tunnel>, cable: number, publicKey: Uint8Array) {
     this.#device = device
@@ -205,6 +206,7 @@ export class Tunnel implements Scheduled {
   authenticated(keypair: Keypair, hasData: boolean, nowMs: number, counter: number): void {
     if (!this.keypairs.has(keypair)) return
     if (keypair === this.keypairs.next) this.#promote(keypair, nowMs)
+    if (this.keypairs.older.length > 0) this.#dropOlder(nowMs)
     this.timers.authenticatedReceived(nowMs)
     if (hasData) this.timers.dataReceived(nowMs)
     this.#keepFresh(nowMs, counter)
@@ -358,6 +360,7 @@ export class Tunnel implements Scheduled {
 
   #promote(keypair: Keypair, nowMs: number): void {
     const gone = this.keypairs.promote()
+    this.#promotedMs = nowMs
     this.#act({ kind: 'promoted', cable: this.cable, keypair })
     this.#retire(gone)
     this.timers.handshakeCompleted()
@@ -391,6 +394,12 @@ export class Tunnel implements Scheduled {
       this.#lastMinuteMs < current.createdMs
     if (isLastMinute) this.#lastMinuteMs = nowMs
     if (isLastMinute || counter >= current.rekeyAtMessages) this.timers.handshakeWanted(nowMs)
+  }
+
+  #dropOlder(nowMs: number): void {
+    const { current } = this.keypairs
+    const changedMs = Math.max(current?.createdMs ?? never, this.#promotedMs)
+    if (nowMs >= changedMs + implementation.olderMs) this.#retire(this.keypairs.dropOlder())
   }
 
   #watch(nowMs: number): void {

@@ -13,7 +13,7 @@ import {
   type NativePath,
 } from '../../../src/datapath/build.ts'
 import { type CableIndices, planSnapshot } from '../../../src/datapath/snapshot.ts'
-import { readCounters } from '../../../src/datapath/status.ts'
+import { readCableStatus, readCounters } from '../../../src/datapath/status.ts'
 import { type Context, type ContextMemory, loadNative } from '../../../src/native.ts'
 import { formatAddress, parseRemote } from '../../../src/net/address.ts'
 import {
@@ -27,7 +27,8 @@ import {
 import { buildTrie } from '../../../src/routing/prefix-trie.ts'
 import type { CipherName } from '../../../src/tables/cipher.ts'
 import { createSharedMemory, stepBreath } from '../../../src/tables/memory.ts'
-import { REMOTE, type SharedMemory, worker } from '../../../src/tables/shared.ts'
+import { CABLE, REMOTE, type SharedMemory, worker } from '../../../src/tables/shared.ts'
+import type { CableStatus } from '../../../src/tables/status.ts'
 import { emptyTables, type Tables } from '../../../src/tables/tables.ts'
 import type { Datagram, SimNetwork } from './network.ts'
 
@@ -162,6 +163,17 @@ export class SimGateway {
 
   counters(cable: string): ReturnType<typeof readCounters> {
     return readCounters(this.memory, this.#indices.get(cable))
+  }
+
+  /** What the data path would tell of its first cable. */
+  status(): CableStatus {
+    const [table] = this.tables.cables
+    return readCableStatus(this.memory, this.#indices.get(table.name) ?? -1, table)
+  }
+
+  /** The slot that its first cable is sealed with. */
+  currentSlot(): number {
+    return this.memory.cables[(this.#indices.get(this.tables.cables[0].name) ?? 0) * CABLE.WORDS]
   }
 
   get globalCounters(): ReturnType<typeof readCounters> {

@@ -57,35 +57,50 @@ test('both ends reject after 180 s, the initiator alone renews after 120 s', () 
   assert.equal(places.usable(181_000), undefined)
 })
 
+function placesOf({ previous, current, next, older }: KeypairPlaces) {
+  return [previous, current, next, ...older].map(keypair => keypair?.localIndex ?? 0)
+}
+
 test('an initiated keypair is current at once, and the one before is previous', () => {
   const places = new KeypairPlaces()
-  const [a, b, c] = [make(1, true), make(2, true), make(3, true)]
+  const [a, b, c, d] = [1, 2, 3, 4].map(index => make(index, true))
   assert.deepEqual(places.takeInitiated(a), [])
   assert.deepEqual(places.takeInitiated(b), [])
-  assert.deepEqual(places.takeInitiated(c), [a])
-  assert.deepEqual([places.previous, places.current, places.next], [b, c, undefined])
+  assert.deepEqual(places.takeInitiated(c), [])
+  assert.deepEqual(placesOf(places), [2, 3, 0, 1])
+  assert.deepEqual(places.takeInitiated(d), [a])
+  assert.deepEqual(placesOf(places), [3, 4, 0, 2])
+  assert.deepEqual(places.dropOlder(), [b])
+  assert.ok(!places.has(b) && places.has(c))
 })
 
-test('an answered keypair waits as next, and drops the previous and the next before', () => {
+test('an answered keypair waits as next, and drops the next before it', () => {
   const places = new KeypairPlaces()
   const [a, b, c, d] = [make(1, true), make(2, true), make(3, false), make(4, false)]
   places.takeInitiated(a)
   places.takeInitiated(b)
-  assert.deepEqual(places.takeAnswered(c), [a])
+  assert.deepEqual(places.takeAnswered(c), [])
   assert.deepEqual(places.takeAnswered(d), [c])
-  assert.deepEqual([places.previous, places.current, places.next], [undefined, b, d])
+  assert.deepEqual(placesOf(places), [1, 2, 4])
   assert.deepEqual(places.promote(), [])
-  assert.deepEqual([places.previous, places.current, places.next], [b, d, undefined])
+  assert.deepEqual(placesOf(places), [2, 4, 0, 1])
+  assert.deepEqual(places.promote(), [a])
 })
 
-test('with a next waiting, an initiated keypair keeps that one and drops the current', () => {
+test('handshakes that cross keep all that either side may still be sending with', () => {
   const places = new KeypairPlaces()
   const [a, b, c] = [make(1, true), make(2, false), make(3, true)]
   places.takeInitiated(a)
   places.takeAnswered(b)
-  assert.deepEqual(places.takeInitiated(c), [a])
-  assert.deepEqual([places.previous, places.current, places.next], [b, c, undefined])
-  assert.deepEqual(places.clear(), [b, c])
+  assert.deepEqual(places.takeInitiated(c), [])
+  assert.deepEqual(placesOf(places), [2, 3, 0, 1])
+  // They cross again: the peer sends with 2, which it began, until it has seen the new ones.
+  const [d, e] = [make(4, false), make(5, true)]
+  places.takeAnswered(d)
+  assert.deepEqual(places.takeInitiated(e), [a])
+  assert.deepEqual(placesOf(places), [4, 5, 0, 3, 2])
+  assert.deepEqual(places.clear(), [c, b, d, e])
+  assert.deepEqual(placesOf(places), [0, 0, 0])
 })
 
 test('keys are not printed, and wiping clears both', () => {
