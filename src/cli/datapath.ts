@@ -34,7 +34,7 @@ export interface CommandOutput {
   readonly ticks: () => AsyncIterable<unknown>
 }
 
-const standardOutput: CommandOutput = {
+export const standardOutput: CommandOutput = {
   write: text => void process.stdout.write(text),
   widthMax: () => (process.stdout.isTTY ? process.stdout.columns : undefined),
   ticks: () => setInterval(watchIntervalMs),
@@ -181,7 +181,7 @@ function applyCommand(out: CommandOutput): Command {
     })
 }
 
-async function attached(
+export async function attached(
   choice: SocketChoice,
   use: (client: DatapathClient) => Promise<void>,
 ): Promise<void> {
@@ -193,18 +193,18 @@ async function attached(
   }
 }
 
-function withSocket(command: Command): Command {
+export function withSocket(command: Command): Command {
   return command
     .option('--socket <path>', 'socket of the data path')
     .option('--interface <name>', `its device: ${socketDirectory}/NAME.sock`, interfaceName)
 }
 
-function outputOption(...choices: readonly string[]): Option {
+export function outputOption(...choices: readonly string[]): Option {
   return new Option('-o, --output <format>').choices(choices).default(choices[0])
 }
 
 /** Watched JSON is one document a line. */
-function jsonText(kind: string, value: object, oneLine: boolean): string {
+export function jsonText(kind: string, value: object, oneLine: boolean): string {
   const document = { apiVersion, kind, ...value }
   return `${JSON.stringify(document, undefined, oneLine ? undefined : 2)}\n`
 }

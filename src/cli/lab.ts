@@ -14,6 +14,8 @@ import { entered } from '../lab/sandbox.ts'
 import { type LabStatus, labStatus } from '../lab/status.ts'
 import { clustersMost, type Driver, findSpace, wireSpace } from '../lab/topology.ts'
 import { exitCode, GatewayError } from '../net/errors.ts'
+import type { CipherChoice } from '../tables/cipher.ts'
+import { cipherHelp, parseCipher } from './cipher-options.ts'
 import { output } from './output.ts'
 import { type Column, formatTable } from './table.ts'
 
@@ -24,6 +26,7 @@ interface NameOption {
 interface BuildOptions extends NameOption {
   readonly cable: Driver
   readonly clusters: number
+  readonly cipher?: CipherChoice
 }
 
 export function labCommand(): Command {
@@ -118,6 +121,7 @@ function building(verb: string, description: string): Command {
         .choices(['wireguard', 'vxlan'])
         .default('wireguard'),
     )
+    .option('--cipher <list>', cipherHelp, parseCipher)
     .option('--clusters <number>', `how many, 2 to ${clustersMost}`, parseClusters, 2)
 }
 
@@ -130,13 +134,15 @@ function parseClusters(text: string): number {
 
 /** Builds a lab and works with it. It ends when the work fails or a signal interrupts. */
 async function withLab(
-  { name, cable, clusters }: BuildOptions,
+  { name, cable, clusters, cipher }: BuildOptions,
   work: (lab: RaisedLab, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const signal = interruptSignal()
   let lab: RaisedLab | undefined
   try {
-    lab = await raiseLab({ name, driver: cable, clusters }, { note: text => say(text), signal })
+    const choice = cipher === undefined ? {} : { cipher }
+    const wanted = { name, driver: cable, clusters, ...choice }
+    lab = await raiseLab(wanted, { note: text => say(text), signal })
     await work(lab, signal)
   } catch (error) {
     // What raiseLab could not finish it has undone itself.
@@ -231,6 +237,7 @@ function table({ clusters, cables }: LabStatus): string {
   const links = cables.map(cable => [
     `${cable.cluster} → ${cable.remote}`,
     cable.driver,
+    cable.cipher ?? '-',
     cable.state,
     cable.endpoint,
     cable.lastHandshake ?? '-',
@@ -250,6 +257,7 @@ const placeColumns: readonly Column[] = [
 const cableColumns: readonly Column[] = [
   { title: 'CABLE' },
   { title: 'DRIVER' },
+  { title: 'CIPHER' },
   { title: 'STATE' },
   { title: 'ENDPOINT' },
   { title: 'LAST HANDSHAKE' },

@@ -31,6 +31,11 @@ const commands: readonly CommandEntry[] = [
   datapathEntry('apply', 'post tables to a running data path'),
   datapathEntry('status', 'show what a data path is doing'),
   datapathEntry('drops', 'show what a data path has dropped, and why'),
+  {
+    name: 'cable',
+    summary: 'show the cables of a data path, or change the cipher of one',
+    load: async () => (await import('./cable.ts')).cableCommand(),
+  },
 ]
 
 /** Runs one command line, without the program's name. Never rejects. */

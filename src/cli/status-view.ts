@@ -2,7 +2,7 @@
 // column has one unit, named in its title, so that rows compare at a glance.
 
 import { formatRemote } from '../net/address.ts'
-import type { CableStatus, DatapathStatus, OffloadStatus } from '../tables/status.ts'
+import type { AeadStatus, CableStatus, DatapathStatus, OffloadStatus } from '../tables/status.ts'
 import { type Column, formatTable } from './table.ts'
 
 export interface StatusViewOptions {
@@ -15,6 +15,7 @@ export interface StatusViewOptions {
 const columns: readonly Column[] = [
   { title: 'CABLE' },
   { title: 'DRIVER' },
+  { title: 'CIPHER' },
   { title: 'REMOTE' },
   { title: 'HANDSHAKE' },
   { title: 'RX MiB', align: 'right' },
@@ -56,6 +57,7 @@ function factsOf(status: DatapathStatus, { wide, nowMs }: StatusViewOptions): [s
     ['tables', `generation ${generation}, ${count(status.cables.length, 'cable')}`],
     ['process', `pid ${pid}, started ${ageText(nowMs - status.startedAtMs)} ago`],
     ['offloads', offloadText(status.offloads)],
+    ['ciphers', cipherText(status.aead)],
     [
       'buffers',
       `receive ${mebibytes(status.receiveBufferBytes)} MiB, ` +
@@ -72,6 +74,7 @@ function rowOf(cable: CableStatus, nowMs: number): string[] {
   return [
     cable.name,
     cable.driver,
+    cable.cipher ?? '-',
     cable.remote === undefined ? '-' : formatRemote(cable.remote),
     handshakeText(cable, nowMs),
     mebibytes(cable.rxBytes),
@@ -102,6 +105,12 @@ function offloadText(offloads: OffloadStatus): string {
       return `${offloadNames[name]} ${mode}${reason === undefined ? '' : ` (${reason})`}`
     })
     .join(', ')
+}
+
+function cipherText({ speeds, forms }: AeadStatus): string {
+  if (speeds.length === 0) return 'not told'
+  const texts = speeds.map(({ name, nsPerPacket }) => `${name} ${nsPerPacket} ns`)
+  return `${texts.join(', ')} a packet (forms: ${forms.join(', ')})`
 }
 
 function countsText(counts: Readonly<Record<string, number>>): string {

@@ -3,6 +3,7 @@
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { parseAddress, parsePrefix } from '../net/address.ts'
+import { cipherNames } from '../tables/cipher.ts'
 import type { CableTable, DeviceTable, Tables, WireguardCable } from '../tables/tables.ts'
 import type { ClusterPlan, LabPlan } from './topology.ts'
 
@@ -56,7 +57,13 @@ function cableTable(
   if (plan.driver === 'vxlan')
     return { ...base, driver: 'vxlan', tunnelAddress: tunnelAddress(remote) }
   // The keepalive makes the first handshake happen before anybody sends.
-  return { ...base, driver: 'wireguard', ...secrets, keepaliveSeconds: 25 }
+  return { ...base, driver: 'wireguard', ...secrets, keepaliveSeconds: 25, ...ciphersOf(plan) }
+}
+
+/** Both ends of a cable are told the same, so each knows what the other accepts. */
+function ciphersOf({ cipher }: LabPlan): Pick<WireguardCable, 'ciphers'> {
+  if (cipher === undefined) return {}
+  return { ciphers: { enabled: cipher, remote: cipher === 'auto' ? cipherNames : cipher } }
 }
 
 /** The stock VXLAN driver's rule: 241 and the last three octets of the gateway's own address. */

@@ -51,9 +51,12 @@ export function mustFindLab(name: string): LabState {
 
 /** Writes the state of a new lab. Throws EEXIST when another one of that name came first. */
 export function claimLab(options: LabOptions, sandbox: Sandbox): LabState {
-  const { name, driver, clusters } = options
+  const { name, driver, clusters, cipher } = options
   const { pid, startTime, rootless } = sandbox
-  const state: LabState = { name, driver, clusters, pid, startTime, rootless, bootId: bootId() }
+  const state: LabState = {
+    ...{ name, driver, clusters, pid, startTime, rootless, bootId: bootId() },
+    ...(cipher === undefined ? {} : { cipher }),
+  }
   const directory = labDirectory(name)
   const draft = join(directory, `.state.${process.pid}`)
   mkdirSync(directory, { recursive: true, mode: 0o700 })

@@ -3,6 +3,7 @@
 // printed as it is.
 
 import { formatRemote } from '../net/address.ts'
+import type { CipherName } from '../tables/cipher.ts'
 import { forEachOf, gatewayStatus, type Lab } from './lab.ts'
 import { addressesOf, type ClusterPlan, type Driver, nodesOf, podsOf } from './topology.ts'
 
@@ -24,6 +25,8 @@ export interface LabCable {
   readonly cluster: string
   readonly remote: string
   readonly driver: Driver
+  /** What its packets are sealed with now, null without a session. */
+  readonly cipher: CipherName | null
   /**
    * connected: a handshake within the last three minutes, or a driver that has none;
    * connecting: none yet or none for so long; down: the gateway does not answer.
@@ -70,6 +73,7 @@ async function cablesOf(lab: Lab, cluster: ClusterPlan, nowMs: number): Promise<
         cluster: cluster.name,
         remote: remote.name,
         driver,
+        cipher: cable?.cipher ?? null,
         state: cable === undefined ? 'down' : fresh ? 'connected' : 'connecting',
         endpoint: cable?.remote ? formatRemote(cable.remote) : `${remote.wireAddress}:${cablePort}`,
         lastHandshake: handshakeMs === 0 ? null : new Date(handshakeMs).toISOString(),

@@ -14,6 +14,7 @@
 // i is written in decimal digits in IPv6 groups too, so that people find it again.
 
 import { GatewayError } from '../net/errors.ts'
+import type { CipherChoice } from '../tables/cipher.ts'
 
 export type Driver = 'wireguard' | 'vxlan'
 
@@ -21,6 +22,8 @@ export interface LabOptions {
   readonly name: string
   readonly driver: Driver
   readonly clusters: number
+  /** Ciphers that both ends of each cable enable; absent: ChaCha20-Poly1305. */
+  readonly cipher?: CipherChoice
 }
 
 export interface PodPlan {
@@ -78,6 +81,11 @@ export function planLab(options: LabOptions): LabPlan {
   const { clusters } = options
   if (!Number.isInteger(clusters) || clusters < 2 || clusters > clustersMost)
     throw new GatewayError('BAD_FLAG', `a lab has 2 to ${clustersMost} clusters`, { exit: 2 })
+  if (options.cipher !== undefined && options.driver !== 'wireguard')
+    throw new GatewayError('BAD_FLAG', `a cable of the driver ${options.driver} has no cipher`, {
+      hint: '--cable wireguard',
+      exit: 2,
+    })
   return {
     ...options,
     interfaceName: 'hawser0',

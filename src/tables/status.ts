@@ -1,4 +1,6 @@
-// What the data path tells: one value, read by the CLI, the UAPI and control. Plain data.
+// What the data path tells: one value, read by the CLI, the UAPI and control. Plain data without any
+// key in it. Fields are added and never renamed, because `hawser status -o json` shows them as they
+// are, and because either end of the socket may be of another release (docs/wire.md).
 
 import type { Remote } from '../net/address.ts'
 import type { CipherName } from './cipher.ts'

@@ -13,6 +13,7 @@
 // of a peer with 130 560 of them costs nothing.
 
 import { type Prefix, prefixKey, type Remote } from '../net/address.ts'
+import { type CipherChoice, type CipherName, fallbackCipher } from '../tables/cipher.ts'
 import { limits } from '../tables/shared.ts'
 import type { CableTable, DeviceTable, Tables, WireguardCable } from '../tables/tables.ts'
 import { EINVAL, ENOSPC, type Errno } from './errno.ts'
@@ -55,6 +56,8 @@ const peerKinds: ReadonlySet<Operation['kind']> = new Set([
   'replaceAllowedIps',
   'allowedIp',
   'protocolVersion',
+  'ciphers',
+  'remoteCiphers',
 ])
 
 function misplaced(operation: Operation): Applied {
@@ -77,6 +80,8 @@ interface Draft {
   remote: Remote | undefined
   remoteSerial: number
   keepaliveSeconds: number
+  enabledCiphers: CipherChoice | undefined
+  remoteCiphers: readonly CipherName[] | undefined
   /** Absent: those of `base`. */
   prefixes: Map<string, Prefix> | undefined
   changed: boolean
@@ -178,6 +183,12 @@ class Edit {
       case 'keepalive':
         draft.keepaliveSeconds = operation.seconds
         break
+      case 'ciphers':
+        draft.enabledCiphers = operation.enabled
+        break
+      case 'remoteCiphers':
+        draft.remoteCiphers = operation.remote
+        break
       case 'replaceAllowedIps':
         this.#disown(draft)
         draft.prefixes = new Map()
@@ -243,6 +254,8 @@ class Edit {
       remote: undefined,
       remoteSerial: this.#generation,
       keepaliveSeconds: 0,
+      enabledCiphers: undefined,
+      remoteCiphers: undefined,
       prefixes: new Map(),
       changed: true,
     }
@@ -275,6 +288,8 @@ function draftOf(cable: WireguardCable): Draft {
     remote: cable.remote,
     remoteSerial: cable.remoteSerial,
     keepaliveSeconds: cable.keepaliveSeconds,
+    enabledCiphers: cable.ciphers?.enabled,
+    remoteCiphers: cable.ciphers?.remote,
     prefixes: undefined,
     changed: false,
   }
@@ -301,6 +316,18 @@ function frozen(draft: Draft): WireguardCable {
     ...(base?.mtuBytes === undefined ? {} : { mtuBytes: base.mtuBytes }),
     ...(remote === undefined ? {} : { remote }),
     ...(presharedKey === undefined ? {} : { presharedKey }),
+    ...ciphersOf(draft),
+  }
+}
+
+/** A remote that is told alone says what it takes; this side then enables no more than before. */
+function ciphersOf({ enabledCiphers, remoteCiphers }: Draft): Pick<WireguardCable, 'ciphers'> {
+  if (enabledCiphers === undefined && remoteCiphers === undefined) return {}
+  return {
+    ciphers: {
+      enabled: enabledCiphers ?? [fallbackCipher],
+      ...(remoteCiphers === undefined ? {} : { remote: remoteCiphers }),
+    },
   }
 }
 

@@ -7,6 +7,7 @@
 
 import { formatAddress, formatRemote, type Prefix } from '../net/address.ts'
 import { hexKeyBytes, writeHexKey } from '../net/keys.ts'
+import { type CipherTable, formatCiphers } from '../tables/cipher.ts'
 import type { CableStatus, DatapathStatus } from '../tables/status.ts'
 import type { Tables, WireguardCable } from '../tables/tables.ts'
 import type { Errno } from './errno.ts'
@@ -63,6 +64,14 @@ function writePeer(page: Page, cable: WireguardCable, status: CableStatus | unde
       `rx_bytes=${status?.rxBytes ?? 0}\n` +
       `persistent_keepalive_interval=${cable.keepaliveSeconds}\n`,
   )
+  if (cable.ciphers !== undefined) page.text(cipherText(cable.ciphers, status))
+}
+
+/** Keys of ours, which `wg` does not know; a peer without a choice of ciphers has none of them. */
+function cipherText({ enabled, remote }: CipherTable, status: CableStatus | undefined): string {
+  const inForce = status?.cipher === undefined ? '' : `hawser_cipher=${status.cipher}\n`
+  const advertised = remote === undefined ? '' : `hawser_remote_ciphers=${remote.join(',')}\n`
+  return `${inForce}hawser_ciphers=${formatCiphers(enabled)}\n${advertised}`
 }
 
 /** The common case by hand: it is a third of the time of a large answer. */

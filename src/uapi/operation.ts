@@ -10,6 +10,12 @@ import { networkInterfaces } from 'node:os'
 import { type Prefix, parsePrefix, parseRemote, type Remote } from '../net/address.ts'
 import { GatewayError } from '../net/errors.ts'
 import { isZeroKey, parseHexKey } from '../net/keys.ts'
+import {
+  type CipherChoice,
+  type CipherName,
+  parseCipherChoice,
+  parseCipherList,
+} from '../tables/cipher.ts'
 
 export type Operation =
   /** Key absent: removes it (all zero on the wire). */
@@ -27,6 +33,9 @@ export type Operation =
   | { readonly kind: 'replaceAllowedIps' }
   | { readonly kind: 'allowedIp'; readonly prefix: Prefix; readonly remove: boolean }
   | { readonly kind: 'protocolVersion' }
+  /** Ours: the ciphers of a peer. Absent: those of any WireGuard peer. */
+  | { readonly kind: 'ciphers'; readonly enabled: CipherChoice | undefined }
+  | { readonly kind: 'remoteCiphers'; readonly remote: readonly CipherName[] | undefined }
 
 const equalsSign = 0x3d
 
@@ -65,6 +74,8 @@ const plainNames: ReadonlySet<string> = new Set([
   'replace_allowed_ips',
   'allowed_ip',
   'protocol_version',
+  'hawser_ciphers',
+  'hawser_remote_ciphers',
 ])
 
 function parsePlain(name: string, value: string): Operation {
@@ -87,10 +98,28 @@ function parsePlain(name: string, value: string): Operation {
       return { kind: 'keepalive', seconds: parseNumber(name, value, 0xffff) }
     case 'allowed_ip':
       return parseAllowedIp(value)
+    case 'hawser_ciphers':
+      return { kind: 'ciphers', enabled: parseOptional(name, value, parseCipherChoice) }
+    case 'hawser_remote_ciphers':
+      return { kind: 'remoteCiphers', remote: parseOptional(name, value, parseCipherList) }
     default:
       if (value !== '1') throw invalid(name, value)
       return { kind: 'protocolVersion' }
   }
+}
+
+/** An empty value takes back what was set. */
+function parseOptional<Parsed extends object | string>(
+  name: string,
+  value: string,
+  parse: (text: string) => Parsed | { readonly wrong: string },
+): Parsed | undefined {
+  if (value === '') return undefined
+  const parsed = parse(value)
+  if (typeof parsed === 'object' && 'wrong' in parsed) {
+    throw new GatewayError('EINVAL', `${name}: ${parsed.wrong}`)
+  }
+  return parsed as Parsed
 }
 
 function parseAllowedIp(value: string): Operation {

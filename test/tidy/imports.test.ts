@@ -78,8 +78,7 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   lab: {
     why: 'starts daemons as programs and talks to them as any client does',
-    code: ['net', 'wire'],
-    types: ['tables'],
+    code: ['net', 'tables', 'wire'],
     public: ['hints.ts', 'lab.ts', 'proof.ts', 'sandbox.ts', 'status.ts', 'topology.ts'],
   },
   daemon: {

@@ -20,6 +20,7 @@ const west: CableStatus = {
   name: 'west',
   driver: 'wireguard',
   remote: parseRemote('192.0.2.1:4500'),
+  cipher: 'aes-256-gcm',
   lastHandshakeMs: Date.now() - 5000,
   rxBytes: 3 * 1024 * 1024,
   txBytes: 512 * 1024,
@@ -90,11 +91,15 @@ test('status shows the data path and a row for each cable', async context => {
   assert.match(lines[0], /^interface {2}gw0, up, mtu 1420$/)
   assert.match(out, /udp port 51820, fwmark 0x10$/m)
   assert.match(out, /tun-tso on, tun-uso off \(EINVAL\), udp-segmentation on, udp-gro on$/m)
+  assert.match(out, /^ciphers {4}aes-256-gcm 220 ns a packet \(forms: openssl\)$/m)
   assert.match(out, /^buffers {4}receive 8\.00 MiB, send 4\.00 MiB$/m)
   assert.match(out, /^drops {6}9 of no cable: no-route 9$/m)
-  assert.match(out, /^CABLE +DRIVER +REMOTE +HANDSHAKE +RX MiB +TX MiB +DROPS$/m)
-  assert.match(out, /^west +wireguard +192\.0\.2\.1:4500 +[5-9] s ago +3\.00 +0\.50 +42$/m)
-  assert.match(out, /^north +vxlan +- +- +0\.00 +0\.00 +0$/m)
+  assert.match(out, /^CABLE +DRIVER +CIPHER +REMOTE +HANDSHAKE +RX MiB +TX MiB +DROPS$/m)
+  assert.match(
+    out,
+    /^west +wireguard +aes-256-gcm +192\.0\.2\.1:4500 +[5-9] s ago +3\.00 +0\.50 +42$/m,
+  )
+  assert.match(out, /^north +vxlan +- +- +- +0\.00 +0\.00 +0$/m)
   const wide = await run(['status', '--socket', path, '-o', 'wide'])
   assert.match(wide.out, /RX PACKETS/)
   assert.match(wide.out, /^west .* 77 /m)

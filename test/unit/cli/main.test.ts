@@ -32,7 +32,7 @@ test('the command is found among the options in front of it', () => {
 test('help lists every command with what it does', () => {
   const { status, stdout, stderr } = hawser('--help')
   assert.deepEqual([status, stderr], [0, ''])
-  for (const name of ['lab', 'wg', 'datapath', 'apply', 'status', 'drops'])
+  for (const name of ['lab', 'wg', 'datapath', 'apply', 'status', 'drops', 'cable'])
     assert.match(stdout, new RegExp(`^ {2}${name} {2,}\\S.*$`, 'm'))
   assert.equal(hawser('help').stdout, stdout)
 })

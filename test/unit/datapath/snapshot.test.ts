@@ -126,3 +126,21 @@ const refused: readonly [name: string, next: Tables, code: string][] = [
 for (const [name, next, code] of refused) {
   test(`refused: ${name}`, () => assert.throws(() => plan(emptyTables, none, next), { code }))
 }
+
+test('changed ciphers are a change of the cable, which keeps its session', () => {
+  const before = tables(cable('a', '10.0.0.0/8'))
+  const { indices } = plan(emptyTables, none, before)
+  const withCiphers = (ciphers: NonNullable<WireguardCable['ciphers']>) =>
+    tables({ ...cable('a'), allowedIps: before.cables[0].allowedIps, ciphers })
+  const auto = withCiphers({ enabled: 'auto', remote: ['aes-256-gcm'] })
+  for (const [from, to, changes] of [
+    [before, auto, 1],
+    [auto, structuredClone(auto), 0],
+    [auto, withCiphers({ enabled: 'auto' }), 1],
+    [auto, before, 1],
+  ] as const) {
+    const result = plan(from, indices, to)
+    assert.equal(result.changes.length, changes)
+    for (const change of result.changes) assert.ok(change.kind === 'set' && !change.isNew)
+  }
+})

@@ -67,3 +67,28 @@ function publicKeyOf(privateKey: Uint8Array | undefined): string | undefined {
   const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
   return createPublicKey(key).export({ format: 'jwk' }).x
 }
+
+test('both ends of a cable are told the ciphers of the lab', () => {
+  const every = ['chacha20-poly1305', 'aes-256-gcm'] as const
+  const one = ['aes-256-gcm'] as const
+  const base = { name: 'test', driver: 'wireguard', clusters } as const
+  for (const [options, expected] of [
+    [base, undefined],
+    [
+      { ...base, cipher: 'auto' as const },
+      { enabled: 'auto', remote: every },
+    ],
+    [
+      { ...base, cipher: one },
+      { enabled: one, remote: one },
+    ],
+  ] as const) {
+    for (const { cables } of labTables(planLab(options))) {
+      for (const cable of cables) {
+        assert.ok(cable.driver === 'wireguard')
+        assert.deepEqual(cable.ciphers, expected)
+      }
+    }
+  }
+  assert.throws(() => planLab({ ...base, driver: 'vxlan', cipher: 'auto' }), /has no cipher/)
+})

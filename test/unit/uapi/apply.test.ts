@@ -246,3 +246,35 @@ test('more peers than there are cables are refused', () => {
   const over = applyOperations(emptyTables, operations, publicKeyOf)
   assert.ok(over.kind === 'refused' && over.errno === ENOSPC)
 })
+
+test('the ciphers of a peer, by keys of ours', () => {
+  const ciphersOf = (tables: Tables) => {
+    const [cable] = tables.cables
+    assert.ok(cable.driver === 'wireguard')
+    return cable.ciphers
+  }
+  const peer = `public_key=${hex('a')}`
+  const plain = set(emptyTables, `${peer}\npersistent_keepalive_interval=5`)
+  assert.equal(ciphersOf(plain), undefined)
+  const auto = set(plain, `${peer}\nhawser_ciphers=auto`)
+  assert.deepEqual(ciphersOf(auto), { enabled: 'auto' })
+  const both = set(auto, `${peer}\nhawser_remote_ciphers=aes-256-gcm,chacha20-poly1305`)
+  const remote = ['aes-256-gcm', 'chacha20-poly1305']
+  assert.deepEqual(ciphersOf(both), { enabled: 'auto', remote })
+  assert.equal(set(both, `${peer}\nendpoint=192.0.2.1:1`).cables.length, 1)
+  assert.deepEqual(ciphersOf(set(both, `${peer}\nendpoint=192.0.2.1:1`)), ciphersOf(both))
+  const alone = set(both, `${peer}\nhawser_ciphers=`)
+  assert.deepEqual(ciphersOf(alone), { enabled: ['chacha20-poly1305'], remote })
+  const neither = `${peer}\nhawser_ciphers=\nhawser_remote_ciphers=`
+  assert.equal(ciphersOf(set(alone, neither)), undefined)
+})
+
+test('an unknown cipher is refused with the known ones, and none is set', () => {
+  for (const line of ['hawser_ciphers=des', 'hawser_remote_ciphers=auto', 'hawser_ciphers=none']) {
+    const parser = new RequestParser({ readOnly: false })
+    const [request] = parser.feed(Buffer.from(`set=1\npublic_key=${hex('a')}\n${line}\n\n`))
+    assert.equal(request.errno, EINVAL)
+    assert.match(request.problem, /unknown cipher .* known are chacha20-poly1305, aes-256-gcm/)
+  }
+  assert.equal(refused(emptyTables, 'hawser_ciphers=auto'), EINVAL)
+})

@@ -85,6 +85,18 @@ allowed_ip=10.0.0.0/8\nallowed_ip=fd00::/64\npublic_key=${key('b')}\n\n`,
   })
 })
 
+test('a peer with a choice of ciphers has lines of ours behind the known ones', async context => {
+  const { path, datapath } = await serve(context)
+  const set = `set=1\npublic_key=${key('a')}\nhawser_ciphers=auto\nhawser_remote_ciphers=aes-256-gcm`
+  assert.equal((await ask(path, `${set}\nallowed_ip=10.0.0.0/8\n\n`)).errno, 0)
+  const ownLines = async () =>
+    (await ask(path, 'get=1\n\n')).lines.filter(line => line.startsWith('hawser_'))
+  const ciphers = ['hawser_ciphers=auto', 'hawser_remote_ciphers=aes-256-gcm']
+  assert.deepEqual(await ownLines(), ciphers)
+  datapath.cableFields.set(datapath.tables.cables[0].name, { cipher: 'aes-256-gcm' })
+  assert.deepEqual(await ownLines(), ['hawser_cipher=aes-256-gcm', ...ciphers])
+})
+
 test('errors: negative for a set, positive for a get, and nothing is changed', async context => {
   const { path, datapath } = await serve(context)
   const { tables } = datapath

@@ -166,3 +166,15 @@ test('130 560 allowed IPs in one wg set, read back whole', async context => {
   const [line] = (await wg('show', interfaceName, 'allowed-ips')).trimEnd().split('\n')
   assert.deepEqual(line.split('\t')[1].split(' '), prefixes.join(', ').split(', '))
 })
+
+test('wg takes no notice of the lines of ours', async context => {
+  const { datapath } = await serve(context)
+  const peer = { driver: 'wireguard', name: 'a', remoteSerial: 0, keepaliveSeconds: 25 } as const
+  const publicKey = new Uint8Array(Buffer.from(peerA, 'base64'))
+  const ciphers = { enabled: 'auto', remote: ['aes-256-gcm'] } as const
+  const cables = [{ ...peer, publicKey, allowedIps: [], ciphers }]
+  datapath.tables = { ...datapath.tables, cables }
+  datapath.cableFields.set('a', { cipher: 'aes-256-gcm', txBytes: 7 })
+  const [, line] = await dump()
+  assert.deepEqual([line[0], line[6], line[7]], [peerA, '7', '25'])
+})

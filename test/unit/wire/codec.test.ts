@@ -126,6 +126,22 @@ function snapshot(cable: object, device: object = {}): object {
 const vxlanCable = { name: 'x', driver: 'vxlan', tunnelAddress: '241.0.0.1' }
 
 const refused: readonly [head: unknown, complaint: RegExp][] = [
+  [snapshot({ ciphers: 'auto' }), /^cables\[0\]\.ciphers: expected an object$/],
+  [snapshot({ ciphers: {} }), /^cables\[0\]\.ciphers\.enabled: .*, or auto; known are chacha20/],
+  [snapshot({ ciphers: { enabled: [] } }), /^cables\[0\]\.ciphers\.enabled: expected a list/],
+  [
+    snapshot({ ciphers: { enabled: ['aes-256-gcm', 'des'] } }),
+    /^cables\[0\]\.ciphers\.enabled\[1\]: unknown cipher; known are chacha20-poly1305, aes-256-gcm$/,
+  ],
+  [
+    snapshot({ ciphers: { enabled: ['aes-256-gcm', 'aes-256-gcm'] } }),
+    /^cables\[0\]\.ciphers\.enabled\[1\]: aes-256-gcm stands there twice$/,
+  ],
+  [
+    snapshot({ ciphers: { enabled: 'auto', remote: 'auto' } }),
+    /^cables\[0\]\.ciphers\.remote: expected a list$/,
+  ],
+  [snapshot({ ciphers: { enabled: 'auto', x: 1 } }), /^cables\[0\]\.ciphers\.x: unknown field/],
   [null, /^expected an object$/],
   [[], /^expected an object$/],
   [{}, /^generation: expected a whole number/],

@@ -88,6 +88,25 @@ test('a client of version 1 is served', async context => {
   assert.deepEqual(datapath.sent[0]?.bytes, Uint8Array.of(10, 11, 12))
 })
 
+test('a reader of version 1 is told no field that it would refuse', async context => {
+  const { path, datapath } = await serveWire(context)
+  const { cables, ...rest } = decodeTables(bodyOf(apply))
+  const [west] = cables
+  assert.ok(west.driver === 'wireguard')
+  datapath.tables = { ...rest, cables: [{ ...west, ciphers: { enabled: 'auto' } }] }
+  const readTables = recorded(3, 2, '{}')
+  const headFor = async (greeting: Uint8Array) => {
+    const client = new RawClient(path)
+    client.socket.write(Buffer.concat([greeting, readTables]))
+    await until('all is answered', () => client.frames.length === 2)
+    client.socket.destroy()
+    return JSON.stringify(client.frames[1].head)
+  }
+  assert.doesNotMatch(await headFor(hello), /ciphers/)
+  const newer = recorded(1, 1, '{"oldest":1,"newest":2}')
+  assert.match(await headFor(newer), /"ciphers":\{"enabled":"auto"\}/)
+})
+
 test('tables of version 1 mean what they meant', () => {
   const { device, cables } = decodeTables(bodyOf(apply))
   assert.deepEqual([device.listenPort, device.fwmark, device.vxlan?.vni], [4500, 16, 1000])
