@@ -36,13 +36,16 @@ export function isCipherName(text: string): text is CipherName {
 }
 
 /** `aes-256-gcm,chacha20-poly1305`, each once and at least one; else what is wrong, as words. */
-export function parseCipherList(text: string): readonly CipherName[] | { readonly wrong: string } {
+export function parseCipherList(
+  text: string,
+  others: readonly string[] = [],
+): readonly CipherName[] | { readonly wrong: string } {
   const names = text.split(',').map(name => name.trim())
   const known = names.filter(isCipherName)
   if (known.length < names.length) {
     const unknown = names.find(name => !isCipherName(name)) ?? ''
     const none = unknown === 'none' ? '; a cable without a cipher is one of the driver vxlan' : ''
-    const list = cipherNames.join(', ')
+    const list = [...cipherNames, ...others].join(', ')
     return { wrong: `unknown cipher ${JSON.stringify(unknown)}; known are ${list}${none}` }
   }
   const twice = known.find((name, index) => known.indexOf(name) < index)
@@ -51,9 +54,7 @@ export function parseCipherList(text: string): readonly CipherName[] | { readonl
 
 /** The same, or `auto`. */
 export function parseCipherChoice(text: string): CipherChoice | { readonly wrong: string } {
-  if (text === 'auto') return text
-  const list = parseCipherList(text)
-  return 'wrong' in list ? { wrong: `${list.wrong}, or auto` } : list
+  return text === 'auto' ? text : parseCipherList(text, ['auto'])
 }
 
 export function formatCiphers(choice: CipherChoice): string {

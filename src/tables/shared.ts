@@ -14,7 +14,10 @@
 export const limits = {
   /** Cables (WireGuard peers and VXLAN remotes together). */
   cables: 16_384,
-  /** Key slots: previous, current and next of every cable, and one that waits for reuse. */
+  /**
+   * Key slots: previous, current and next of every cable, and one that waits for reuse or is older
+   * still (crypto/keypair.ts).
+   */
   slots: 65_536,
   /** Remotes: the current one of each cable, and as many again that wait for reuse. */
   remotes: 32_768,

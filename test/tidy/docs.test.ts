@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { basename, join, posix } from 'node:path'
 import { test } from 'node:test'
 import type { Command } from 'commander'
+import { cableCommand } from '../../src/cli/cable.ts'
 import { datapathCommands } from '../../src/cli/datapath.ts'
 import { explainDrop } from '../../src/cli/drop-reasons.ts'
 import { labCommand } from '../../src/cli/lab.ts'
@@ -109,7 +110,10 @@ test('paths of ours that are named are there', () => {
 })
 
 const commands = new Map<string, Command>(
-  [labCommand(), wgCommand(), ...datapathCommands()].map(command => [command.name(), command]),
+  [labCommand(), cableCommand(), wgCommand(), ...datapathCommands()].map(command => [
+    command.name(),
+    command,
+  ]),
 )
 
 /** Options of the program itself, and of every command. */
@@ -130,7 +134,7 @@ function judgeCommands(text: string): { wrong: string[]; seen: number } {
     if (words[0] === 'help') continue
     seen++
     let command = commands.get(words[0])
-    if (words[0] === 'lab' && /^[a-z]+$/.test(words[1] ?? '')) {
+    if (['lab', 'cable'].includes(words[0]) && /^[a-z]+$/.test(words[1] ?? '')) {
       command = command?.commands.find(sub => sub.name() === words[1])
     }
     const options = words.filter(word => /^--[a-z]/.test(word)).map(word => word.split('=')[0])
@@ -148,6 +152,7 @@ test('the judge of command lines finds what is wrong', () => {
   assert.deepEqual(wrong('hawser lab exec east/pod-a -- ping --nonsense'), [])
   assert.deepEqual(wrong('hawser moor east'), ['hawser moor east'])
   assert.deepEqual(wrong('hawser lab sink'), ['hawser lab sink'])
+  assert.deepEqual(wrong('hawser cable set west --cypher x'), ['hawser cable --cypher'])
   assert.deepEqual(wrong('x && hawser status --loud'), ['hawser status --loud'])
 })
 
