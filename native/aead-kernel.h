@@ -38,7 +38,7 @@ struct AeadKernel {
 };
 
 #if defined(__x86_64__)
-extern const AeadKernel kChaChaAvx512, kChaChaAvx2, kAesGcmAvx2;
+extern const AeadKernel kChaChaAvx512, kChaChaAvx2, kAesGcmAvx512, kAesGcmAvx2;
 #endif
 
 }  // namespace hawser

@@ -49,19 +49,24 @@ bool SetKey(EVP_CIPHER_CTX* context, const EVP_CIPHER* cipher, const uint8_t* ke
          1;
 }
 
-bool RunPacket(EVP_CIPHER_CTX* context, Direction direction, uint64_t counter, uint8_t* text,
-               uint32_t length) {
-  uint8_t nonce[kNonceBytes] = {};
-  memcpy(nonce + 4, &counter, sizeof counter);
+bool RunPacket(EVP_CIPHER_CTX* context, Direction direction, const AeadJob& job) {
+  uint8_t nonce[kNonceBytes];
+  memcpy(nonce, &job.salt, sizeof job.salt);
+  memcpy(nonce + 4, &job.counter, sizeof job.counter);
   int done = 0, rest = 0;
-  const int text_length = static_cast<int>(length);
+  const auto length = static_cast<int>(job.length), additional = static_cast<int>(job.additional);
+  uint8_t* text = job.text;
   uint8_t* tag = text + length;
   if (EVP_CipherInit_ex(context, nullptr, nullptr, nullptr, nonce, -1) != 1) return false;
   if (direction == kOpen &&
       EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kTagBytes, tag) != 1) {
     return false;
   }
-  if (length > 0 && EVP_CipherUpdate(context, text, &done, text, text_length) != 1) return false;
+  if (additional > 0 &&
+      EVP_CipherUpdate(context, nullptr, &rest, text - job.additional_room(), additional) != 1) {
+    return false;
+  }
+  if (length > 0 && EVP_CipherUpdate(context, text, &done, text, length) != 1) return false;
   if (EVP_CipherFinal_ex(context, text + done, &rest) != 1) return false;
   return direction == kOpen ||
          EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kTagBytes, tag) == 1;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "aead.h"
 #include "layout.h"
 
 namespace hawser {
@@ -20,7 +21,6 @@ bool SetKey(EVP_CIPHER_CTX* context, const EVP_CIPHER* cipher, const uint8_t* ke
             Direction direction);
 
 // One packet with a keyed context: in place, the tag behind the text. False: not authentic.
-bool RunPacket(EVP_CIPHER_CTX* context, Direction direction, uint64_t counter, uint8_t* text,
-               uint32_t length);
+bool RunPacket(EVP_CIPHER_CTX* context, Direction direction, const AeadJob& job);
 
 }  // namespace hawser

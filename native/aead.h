@@ -1,6 +1,6 @@
-// Authenticated encryption of a batch: ChaCha20-Poly1305 (RFC 8439) and AES-256-GCM, both with the
-// WireGuard nonce, four zero bytes and the counter in little-endian (whitepaper 5.4.6), and without
-// additional data. Jobs of one batch may carry different keys. A job works in place; the tag lies
+// Authenticated encryption of a batch: ChaCha20-Poly1305 (RFC 8439) and AES-256-GCM, with
+// nonces of a counter in little-endian after four bytes, which are zero in WireGuard (whitepaper
+// 5.4.6). Jobs of one batch may carry different keys. A job works in place; the tag lies
 // behind the text.
 //
 // Each cipher has several forms: "openssl", by EVP, runs everywhere; the others are kernels for
@@ -30,8 +30,13 @@ struct AeadJob {
   uint8_t* text;    // plaintext or ciphertext, changed in place; the tag is at text + length
   uint32_t length;  // without the tag
   uint32_t slot;
-  uint64_t counter;  // the nonce
+  uint64_t counter;  // bytes 4 to 11 of the nonce
   bool good;         // result
+  // Not of WireGuard, which has zeros here: the first four bytes of the nonce, and the length of
+  // additional data, which stands before the text, filled up with zeros to a multiple of 16.
+  uint32_t salt = 0, additional = 0;
+
+  uint32_t additional_room() const { return (additional + 15) & ~uint32_t{15}; }
 };
 
 // Seals each job with the send key of its slot and writes the tag. `good` is false only when the

@@ -42,8 +42,7 @@ FORM void FillState(const ChaChaPacket* packets, const ChaChaRun*& run, const Ch
   static const int kConstants[4] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
   const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
   for (int i = 0; i < 4; i++) Store(state[i], _mm256_set1_epi32(kConstants[i]));
-  Store(state[13], _mm256_setzero_si256());
-  __m256i nonce[2] = {}, counter = {};
+  __m256i nonce[3] = {}, counter = {};
   const uint8_t* key = nullptr;
   for (; run != end && run->lane / kSetLanes == set; run++) {
     const ChaChaPacket& packet = packets[run->packet];
@@ -61,13 +60,15 @@ FORM void FillState(const ChaChaPacket* packets, const ChaChaRun*& run, const Ch
     }
     const __m256i first = _mm256_set1_epi32(static_cast<int>(run->first_block) - lane);
     counter = _mm256_blendv_epi8(counter, _mm256_add_epi32(lanes, first), mask);
-    const int low = static_cast<int>(packet.counter), high = static_cast<int>(packet.counter >> 32);
-    nonce[0] = _mm256_blendv_epi8(nonce[0], _mm256_set1_epi32(low), mask);
-    nonce[1] = _mm256_blendv_epi8(nonce[1], _mm256_set1_epi32(high), mask);
+    const uint32_t words[3] = {packet.salt, static_cast<uint32_t>(packet.counter),
+                               static_cast<uint32_t>(packet.counter >> 32)};
+    for (int i = 0; i < 3; i++) {
+      const __m256i word = _mm256_set1_epi32(static_cast<int>(words[i]));
+      nonce[i] = _mm256_blendv_epi8(nonce[i], word, mask);
+    }
   }
   Store(state[12], counter);
-  Store(state[14], nonce[0]);
-  Store(state[15], nonce[1]);
+  for (int i = 0; i < 3; i++) Store(state[13 + i], nonce[i]);
 }
 
 // Two quarter rounds side by side (RFC 8439 2.1), as many as there are registers for, on words in
@@ -389,11 +390,11 @@ FORM Limbs LastStep(const Limbs& h, const Group& group) {
   const PolyTexts<kGroupPackets>& texts = group.texts;
   __m256i rows[2][4], high[4];
   for (int i = 0; i < kGroupPackets; i++) {
-    const int32_t block = texts.tail_block[i], length = static_cast<int32_t>(texts.length[i]);
-    const uint8_t* text = texts.tail[i] - int64_t{16} * block;
-    rows[0][i] =
-        _mm256_set_m128i(TextBlock(text, length, block + 1), TextBlock(text, length, block));
-    rows[1][i] = _mm256_set_m128i(_mm_set_epi64x(length, 0), TextBlock(text, length, block + 2));
+    const int32_t block = texts.tail_block[i], end = 16 * block + texts.tail_end[i];
+    const uint8_t* start = texts.tail[i] - int64_t{16} * block;
+    const __m128i lengths = _mm_set_epi64x(texts.length[i], texts.additional[i]);
+    rows[0][i] = _mm256_set_m128i(TextBlock(start, end, block + 1), TextBlock(start, end, block));
+    rows[1][i] = _mm256_set_m128i(lengths, TextBlock(start, end, block + 2));
   }
   const __m256i first = Widen(texts.tail_block);
   for (int j = 0; j < 3; j++) high[j] = HighBits(first, j);

@@ -48,8 +48,7 @@ FORM void FillState(const ChaChaPacket* packets, const ChaChaRun*& run, const Ch
   static const int kConstants[4] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
   const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
   for (int i = 0; i < 4; i++) _mm512_store_si512(state[i], _mm512_set1_epi32(kConstants[i]));
-  _mm512_store_si512(state[13], _mm512_setzero_si512());
-  __m512i nonce[2] = {}, counter = {};
+  __m512i nonce[3] = {}, counter = {};
   const uint8_t* key = nullptr;
   for (; run != end && run->lane / kSetLanes == set; run++) {
     const ChaChaPacket& packet = packets[run->packet];
@@ -65,12 +64,12 @@ FORM void FillState(const ChaChaPacket* packets, const ChaChaRun*& run, const Ch
     }
     const __m512i first = _mm512_set1_epi32(static_cast<int>(run->first_block) - lane);
     counter = _mm512_mask_add_epi32(counter, mask, lanes, first);
-    nonce[0] = _mm512_mask_set1_epi32(nonce[0], mask, static_cast<int>(packet.counter));
-    nonce[1] = _mm512_mask_set1_epi32(nonce[1], mask, static_cast<int>(packet.counter >> 32));
+    nonce[0] = _mm512_mask_set1_epi32(nonce[0], mask, static_cast<int>(packet.salt));
+    nonce[1] = _mm512_mask_set1_epi32(nonce[1], mask, static_cast<int>(packet.counter));
+    nonce[2] = _mm512_mask_set1_epi32(nonce[2], mask, static_cast<int>(packet.counter >> 32));
   }
   _mm512_store_si512(state[12], counter);
-  _mm512_store_si512(state[14], nonce[0]);
-  _mm512_store_si512(state[15], nonce[1]);
+  for (int i = 0; i < 3; i++) _mm512_store_si512(state[13 + i], nonce[i]);
 }
 
 // The steps of a quarter round (RFC 8439 2.1). Each overwrites one of its operands, so that 32
@@ -360,12 +359,11 @@ FORM Limbs LastStep(const Limbs& h, const Group& group) {
   uint32_t present[4] = {0, 0, 0, 0xff};
   for (int i = 0; i < kGroupPackets; i++) {
     const int32_t before = group.texts.tail_block[i] < 0 ? -16 * group.texts.tail_block[i] : 0;
-    const int32_t end =
-        static_cast<int32_t>(group.texts.length[i]) - 16 * group.texts.tail_block[i];  // at most 48
-    const uint64_t mask =
-        _bzhi_u64(~uint64_t{0}, static_cast<unsigned>(end)) & (~uint64_t{0} << before);
+    const auto end = static_cast<unsigned>(group.texts.tail_end[i]);
+    const uint64_t mask = _bzhi_u64(~uint64_t{0}, end) & (~uint64_t{0} << before);
     const __m512i bytes = _mm512_maskz_loadu_epi8(mask, group.texts.tail[i]);
-    rows[i] = _mm512_inserti64x2(bytes, _mm_set_epi64x(group.texts.length[i], 0), 3);
+    const __m128i lengths = _mm_set_epi64x(group.texts.length[i], group.texts.additional[i]);
+    rows[i] = _mm512_inserti64x2(bytes, lengths, 3);
     for (int j = 0; j < 3; j++) present[j] |= (before <= 16 * j ? 1u : 0u) << i;
   }
   for (int j = 0; j < 4; j++) {
@@ -464,7 +462,7 @@ const AeadKernel kChaChaAvx512 = {"avx512",
                                   sizeof(StateScratch),
                                   &ChaChaBatch<Form>::Seal,
                                   &ChaChaBatch<Form>::Open,
-                                  UINT32_MAX};
+                                  1536};
 
 }  // namespace hawser
 #endif

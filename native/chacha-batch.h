@@ -18,7 +18,7 @@ constexpr int kBlockBytes = 64;
 
 struct ChaChaPacket {
   uint8_t* text;
-  uint32_t length;
+  uint32_t length, salt;
   const uint8_t* key;
   uint64_t counter;
   AeadJob* job;
@@ -43,15 +43,16 @@ struct ChaChaScratch {
   bool good[kKernelJobs];
 };
 
-// Where the texts of a group of packets are, for Poly1305 in steps of four blocks. The last step
-// takes up to three blocks of text and the block of lengths (RFC 8439 2.8), in each packet; those
-// before it are counted backwards from there. A block before the beginning of a text is zero and
-// leaves the sum at zero, so that packets of different lengths end at the same step.
+// Where additional data and texts of a group of packets are, for Poly1305 in steps of four blocks.
+// The last step takes up to three blocks of text and the block of lengths (RFC 8439 2.8), in each
+// packet; those before it are counted backwards from there. A block before the beginning of a text
+// is zero and leaves the sum at zero, so that packets of different lengths end at the same step.
 template <int kGroup>
 struct PolyTexts {
-  const uint8_t* tail[kGroup];  // the last three blocks; may lie before the text
+  const uint8_t* tail[kGroup];  // the last three blocks; may lie before the beginning
   int32_t tail_block[kGroup];   // the number of the first of them; may be negative
-  uint32_t length[kGroup];
+  int32_t tail_end[kGroup];     // where the text ends, from the tail on: at most 48
+  uint32_t length[kGroup], additional[kGroup];
   int32_t steps, full_steps;  // before the last one; those in which every packet has 64 bytes
 
   // Lanes without a packet repeat the first one.
@@ -59,10 +60,13 @@ struct PolyTexts {
     int32_t least = INT32_MAX, most = INT32_MIN;
     for (int i = 0; i < kGroup; i++) {
       const ChaChaPacket& packet = packets[i < count ? i : 0];
-      const int32_t block = static_cast<int32_t>((packet.length + 15) / 16) - 3;
+      const uint32_t room = packet.job->additional_room();
+      const int32_t block = static_cast<int32_t>((room + packet.length + 15) / 16) - 3;
       tail_block[i] = block;
-      tail[i] = packet.text + int64_t{block} * 16;
+      tail_end[i] = static_cast<int32_t>(room + packet.length) - 16 * block;
+      tail[i] = packet.text - room + int64_t{block} * 16;
       length[i] = packet.length;
+      additional[i] = packet.job->additional;
       least = std::min(least, block);
       most = std::max(most, block);
     }
@@ -170,7 +174,7 @@ class ChaChaBatch {
     for (size_t i = 0; i < count; i++) {
       const KeyedJob& from = jobs[order[i] & UINT32_MAX];
       AeadJob* job = from.job;
-      scratch.packets[i] = {job->text, job->length, from.key, job->counter, job};
+      scratch.packets[i] = {job->text, job->length, job->salt, from.key, job->counter, job};
       scratch.good[i] = true;
     }
   }

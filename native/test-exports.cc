@@ -110,7 +110,8 @@ struct Jobs {
   std::vector<AeadJob> jobs;
   double* words;
 
-  static constexpr size_t kWords = 5;  // offset, length, slot, counter, good
+  // offset, length, slot, counter, good; added to the counter: 2^32 times this; salt, additional
+  static constexpr size_t kWords = 8;
 };
 
 // (…, slots, data, jobs) from argument `first` on.
@@ -123,8 +124,15 @@ Jobs TakeJobs(const Napi::CallbackInfo& info, size_t first) {
     const auto offset = static_cast<int32_t>(word[0]), length = static_cast<int32_t>(word[1]);
     Require(info, length >= 0 && InSlab(offset, length + kTagBytes, data.count));
     Require(info, word[2] >= 0 && (word[2] + 1) * sizeof(Slot) <= static_cast<double>(slots.count));
-    jobs[i] = {data.data + offset, static_cast<uint32_t>(length), static_cast<uint32_t>(word[2]),
-               static_cast<uint64_t>(word[3]), false};
+    jobs[i] = {data.data + offset,
+               static_cast<uint32_t>(length),
+               static_cast<uint32_t>(word[2]),
+               static_cast<uint64_t>(word[3]),
+               false,
+               static_cast<uint32_t>(word[6]),
+               static_cast<uint32_t>(word[7])};
+    jobs[i].counter += static_cast<uint64_t>(word[5]) << 32;
+    Require(info, static_cast<int64_t>(jobs[i].additional_room()) <= offset);
   }
   // Sweeping looks at any slot that was used, so the whole table has to be there.
   Require(info, slots.count == size_t{kSlots} * sizeof(Slot));

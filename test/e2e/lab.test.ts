@@ -136,7 +136,7 @@ test('a gateway that died shows in the status', async context => {
   await run(exec(name, 'west/gateway', 'sh', '-c', kill))
   const { code, stdout } = await lab(['status', '--name', name])
   assert.equal(code, 1, stdout)
-  assert.match(stdout, /^west → east +wireguard +down /m)
+  assert.match(stdout, /^west → east +wireguard +\S+ +down /m)
 })
 
 test('an interrupt at any time takes everything down', async () => {

@@ -15,8 +15,15 @@ export const PACKET = {
   TRAIN: 5,
 } as const
 
-/** Words of a job that `aead` is given; GOOD is the result. */
-export const JOB = { WORDS: 5, OFFSET: 0, LENGTH: 1, SLOT: 2, COUNTER: 3, GOOD: 4 } as const
+/**
+ * Words of a job that `aead` is given; GOOD is the result. COUNTER_HIGH adds 2^32 times itself, SALT
+ * is the beginning of the nonce, ADDITIONAL the length of the data before the text.
+ */
+export const JOB = {
+  WORDS: 8,
+  ...{ OFFSET: 0, LENGTH: 1, SLOT: 2, COUNTER: 3, GOOD: 4 },
+  ...{ COUNTER_HIGH: 5, SALT: 6, ADDITIONAL: 7 },
+} as const
 
 export interface TestExports {
   /** The value of a checksum field over these bytes. */
