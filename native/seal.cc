@@ -127,6 +127,8 @@ int32_t Sealer::Plan(const Row& row, Shape* shape) const {
       row.remote >= static_cast<int32_t>(kRemotes)) {
     return kDropNoSlot;
   }
+  // A slot of another cable would send the packet to somebody else, readable.
+  if (c_.slots[row.slot].cable != static_cast<uint32_t>(row.cable)) return kDropNoSlot;
   const uint32_t method = c_.slots[row.slot].method;
   if (method == kMethodFree || method > kVxlan) return kDropNoSlot;
   shape->vxlan = method == kVxlan;
@@ -195,7 +197,6 @@ uint8_t* Sealer::Place(const Row& row, int32_t size, bool last) {
     train->slot = row.slot;
     train->cable = row.cable;
     train->remote = c_.remotes[row.remote];
-    c_.Count(kCables, kTrains, 1);
   }
   uint8_t* place = c_.send_slab + bytes_;
   train->length += size;

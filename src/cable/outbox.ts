@@ -69,7 +69,10 @@ export class Outbox {
     const { rows } = this.#batch
     const at = this.#rows * ROW.WORDS
     const fd = isIpv4 ? this.#fd4 : this.#fd6
-    if (at >= rows.length || fd < 0) return false
+    if (at >= rows.length || fd < 0) {
+      this.#batch.counters[cable * COUNTER.WORDS + drop.sendFailed]++
+      return false
+    }
     rows.fill(0, at, at + ROW.WORDS)
     rows[at + ROW.OFFSET] = 64
     rows[at + ROW.SEGMENTS] = 1

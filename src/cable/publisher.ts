@@ -29,13 +29,14 @@ export class Publisher {
   /** Begins a cable's row: no key and no remote yet. */
   begin(cable: number, isVxlan: boolean, mtuBytes: number): void {
     const { cables, instants } = this.memory
+    const received = cable * INSTANT.WORDS + INSTANT.RECEIVED
     const at = cable * CABLE.WORDS
-    instants.fill(0, cable * INSTANT.WORDS, (cable + 1) * INSTANT.WORDS)
+    // Only our half: what the outbound worker writes, it forgets itself.
+    instants.fill(0, received, (cable + 1) * INSTANT.WORDS)
     this.counters.fill(0, cable * COUNTER.WORDS, (cable + 1) * COUNTER.WORDS)
-    cables.fill(0, at, at + CABLE.WORDS)
-    cables[at + CABLE.SLOT] = -1
-    cables[at + CABLE.REMOTE] = -1
-    cables[at + CABLE.MTU] = mtuBytes
+    Atomics.store(cables, at + CABLE.SLOT, -1)
+    Atomics.store(cables, at + CABLE.REMOTE, -1)
+    Atomics.store(cables, at + CABLE.MTU, mtuBytes)
     // WireGuard's timers look for themselves; only ARP wants to hear of sends after silence.
     cables[at + CABLE.WATCHED] = isVxlan ? 0 : 1
     const flags = cableFlag.present | (isVxlan ? cableFlag.vxlan : 0)

@@ -54,7 +54,6 @@ export class RemotePool {
 
   /** Copies a record into the pool. Returns its index, or -1 when the pool is full. */
   add(record: Uint8Array): number {
-    this.#retired.collect(entry => this.#free.push(entry))
     let entry = this.#free.pop() ?? -1
     if (entry < 0) {
       if (this.#used === limits.remotes) return -1
@@ -67,6 +66,11 @@ export class RemotePool {
   /** Call it after the entry's index was unpublished. */
   retire(entry: number): void {
     if (entry >= 0) this.#retired.retire(entry)
+  }
+
+  /** Frees what nobody can hold any more. Call it once a breath, when nothing of it is left. */
+  collect(): void {
+    if (this.#retired.length > 0) this.#retired.collect(entry => this.#free.push(entry))
   }
 
   record(entry: number): Uint8Array {

@@ -69,7 +69,7 @@ export class SlotPool {
 
   /** Prepares a slot for keys; it is not yet published. Returns -1 when there is none left. */
   add(keys: SlotKeys): number {
-    const slot = this.#take(keys.method, keys.cable)
+    const slot = this.#take()
     if (slot < 0) return -1
     const at = slot * SLOT.BYTES
     const view = this.#view
@@ -83,18 +83,20 @@ export class SlotPool {
     view.setFloat64(at + SLOT.REJECT_AT_MS, keys.rejectAtMs, true)
     this.#memory.slots.set(keys.sendKey, at + SLOT.SEND_KEY)
     this.#memory.slots.set(keys.receiveKey, at + SLOT.RECEIVE_KEY)
+    this.#finish(at, keys.method, keys.cable)
     return slot
   }
 
   /** Prepares a VXLAN slot: `header` is VXLAN header, destination MAC, source MAC (20 bytes). */
   addVxlan(cable: number, header: Uint8Array): number {
-    const slot = this.#take(method.vxlan, cable)
+    const slot = this.#take()
     if (slot < 0) return -1
     const at = slot * SLOT.BYTES
     this.#view.setFloat64(at + SLOT.REKEY_AT_MESSAGES, Number.POSITIVE_INFINITY, true)
     this.#view.setFloat64(at + SLOT.REKEY_AT_MS, Number.POSITIVE_INFINITY, true)
     this.#view.setFloat64(at + SLOT.REJECT_AT_MS, Number.POSITIVE_INFINITY, true)
     this.#memory.slots.set(header, at + SLOT.VXLAN_HEADER)
+    this.#finish(at, method.vxlan, cable)
     return slot
   }
 
@@ -113,20 +115,22 @@ export class SlotPool {
     this.#memory.slots.fill(0, 0, this.#used * SLOT.BYTES)
   }
 
-  #take(methodCode: number, cable: number): number {
-    this.collect()
+  /** METHOD and GENERATION are the caller's last stores: whoever sees them sees the keys. */
+  #take(): number {
     let slot = this.#free.pop() ?? -1
     if (slot < 0) {
       if (this.#used === limits.slots) return -1
       slot = this.#used++
     }
-    const at = slot * SLOT.BYTES
     this.#memory.replay.fill(0, slot * REPLAY.BYTES, (slot + 1) * REPLAY.BYTES)
-    generation = (generation + 1) >>> 0
-    this.#view.setUint32(at + SLOT.METHOD, methodCode, true)
-    this.#view.setUint32(at + SLOT.GENERATION, generation, true)
-    this.#view.setUint32(at + SLOT.CABLE, cable, true)
     return slot
+  }
+
+  #finish(at: number, methodCode: number, cable: number): void {
+    generation = (generation + 1) >>> 0
+    this.#view.setUint32(at + SLOT.CABLE, cable, true)
+    this.#view.setUint32(at + SLOT.GENERATION, generation, true)
+    this.#view.setUint32(at + SLOT.METHOD, methodCode, true)
   }
 
   #wipe(slot: number): void {

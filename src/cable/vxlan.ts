@@ -8,6 +8,7 @@
 // only taken from a configured remote (here, by the outer source) and with an inner source inside
 // its prefixes (the inbound path): anybody can send to a UDP port.
 
+import { equalBytes } from '../net/address.ts'
 import { type DropReason, drop } from '../tables/counters.ts'
 import { CABLE, INSTANT, REMOTE } from '../tables/shared.ts'
 import type { VxlanCable, VxlanTable } from '../tables/tables.ts'
@@ -47,6 +48,7 @@ export class VxlanDriver implements CableDriver {
 
   /** Our end. Call it before `set`; a change re-makes the headers of all cables. */
   setOwn(own: VxlanTable | undefined): void {
+    if (isSameOwn(own, this.#own)) return
     this.#own = own
     for (const [cable, state] of this.#cables) this.#renew(cable, state)
   }
@@ -229,4 +231,10 @@ function isSource(source: Int32Array, words: Int32Array, word: number): boolean 
   const at = word + (REMOTE.ADDRESS >> 2)
   for (let i = 0; i < 4; i++) if (source[1 + i] !== words[at + i]) return false
   return true
+}
+
+function isSameOwn(a: VxlanTable | undefined, b: VxlanTable | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  const isSameAddress = equalBytes(a.address.bytes, b.address.bytes)
+  return a.vni === b.vni && isSameAddress && equalBytes(a.mac, b.mac)
 }

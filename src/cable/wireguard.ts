@@ -28,8 +28,6 @@ export interface WireguardParts {
 }
 
 interface CableState {
-  publicKey: Uint8Array
-  presharedKey: Uint8Array | undefined
   keepaliveSeconds: number
   remoteSerial: number
 }
@@ -76,8 +74,6 @@ export class WireguardDriver implements CableDriver {
       protocol.setKeepalive(cable, table.keepaliveSeconds, nowMs)
     }
     this.#cables.set(cable, {
-      publicKey: table.publicKey,
-      presharedKey: table.presharedKey,
       keepaliveSeconds: table.keepaliveSeconds,
       remoteSerial: table.remoteSerial,
     })

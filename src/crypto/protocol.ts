@@ -4,7 +4,7 @@
 //   receive   judges a handshake message at once (form, MACs, cookie, rate) and queues it
 //   step      works off one queued message: the curve operations
 //   tick      acts on timers that are due; nextDeadlineMs says when the next is
-//   authenticated, wantHandshake, watch   what the data path has seen
+//   authenticated, wantHandshake   what the data path has seen
 //
 // Invariants: nothing thrown for anything that a remote can send; a message costs hashing alone
 // until its mac1 is right, and no curve operation under load until its sender has shown a cookie;
@@ -27,6 +27,7 @@ import {
   implementation,
   RESPONSE,
   readIndex,
+  specification,
 } from './messages.ts'
 import { identify, type Suite, suiteOf, wipeHandshake } from './noise.ts'
 import { RateLimiter } from './rate-limiter.ts'
@@ -215,6 +216,9 @@ export class Protocol {
     const tunnel = this.#byCable.get(cable)
     if (tunnel === undefined) return
     this.#device.wallOffsetMs = wallMs - nowMs
+    // Asked before the outbound worker had seen the session that was just made.
+    const current = tunnel.keypairs.usable(nowMs)
+    if (current && nowMs < current.createdMs + specification.rekeyTimeoutMs) return
     tunnel.timers.handshakeWanted(nowMs)
     // Packets come only from a device that is up: `resume` is about to tell so.
     if (!this.#isUp) return
@@ -230,14 +234,6 @@ export class Protocol {
     const tunnel = this.#byCable.get(keypair.cable)
     if (tunnel === undefined) return
     tunnel.authenticated(keypair, hasData, nowMs, counter)
-    this.#schedule(tunnel)
-  }
-
-  /** The outbound worker began to send on a cable: its instants are looked at anew. */
-  watch(cable: number, nowMs: number): void {
-    const tunnel = this.#byCable.get(cable)
-    if (tunnel?.keypairs.usable(nowMs) === undefined) return
-    tunnel.timers.watchAtMs = Math.min(tunnel.timers.watchAtMs, nowMs)
     this.#schedule(tunnel)
   }
 

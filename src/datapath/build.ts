@@ -22,19 +22,22 @@ export type NativePath = BreathFunctions & { createContext(memory: ContextMemory
 
 const superpacketBytes = ROW_BYTES + 1
 
+/** A superpacket may have so many segments (native kMaxSegments), each a train of its own. */
+const trainsMax = 1024
+
 const sizes = {
   /** Up to 16 whole superpackets, or 256 small packets, per breath; sent in 8 trains at a time. */
   outbound: {
     slabBytes: 16 * (superpacketBytes + 128),
     rows: 256,
-    trains: 128,
+    trains: trainsMax,
     pieces: 0,
     sendSlabBytes: 8 * superpacketBytes,
   },
   side: {
     slabBytes: 4 * superpacketBytes,
     rows: 128,
-    trains: 64,
+    trains: trainsMax,
     pieces: 0,
     sendSlabBytes: 4 * superpacketBytes,
   },

@@ -6,6 +6,7 @@
 
 import { once } from 'node:events'
 import { closeSync } from 'node:fs'
+import { release } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { readRemote, writeRemote } from '../cable/remotes.ts'
 import { loadNative, type Native, type TunOpened, type TunState } from '../native.ts'
@@ -22,8 +23,14 @@ import type {
   OffloadStatus,
 } from '../tables/status.ts'
 import { emptyTables, type Tables } from '../tables/tables.ts'
-import { chooseOffloads, setTunOffloads } from '../tun/offloads.ts'
-import { closeSockets, openSockets, type SocketPair, socketFds } from '../udp/sockets.ts'
+import { chooseOffloads, segmentsPerTrain, setTunOffloads } from '../tun/offloads.ts'
+import {
+  addEntropy,
+  closeSockets,
+  openSockets,
+  type SocketPair,
+  socketFds,
+} from '../udp/sockets.ts'
 import { measureCiphers } from './cipher-speed.ts'
 import type { CableChange, Mail, Report, Role, WorkerStart } from './mail.ts'
 import type { SendSockets } from './outbound.ts'
@@ -65,7 +72,6 @@ export interface Datapath {
 
 const defaultMtuBytes = 1420
 const linkCheckMs = 1000
-const segmentsMax = 128
 const entropySockets = 8
 
 /** Opens the devices and starts the workers. Throws GatewayError. */
@@ -129,7 +135,7 @@ class RunningDatapath implements Datapath {
   readonly #forms: readonly string[]
   readonly #startedAtMs = Date.now()
   readonly #workers = new Map<Role, WorkerHandle>()
-  readonly #waiting = new Map<string, (report: Report & { kind: 'applied' }) => void>()
+  readonly #waiting = new Map<string, PromiseWithResolvers<Report & { kind: 'applied' }>>()
   #tables: Tables = emptyTables
   #indices: CableIndices = new Map()
   #routes: PrefixTable = buildTrie([])
@@ -164,13 +170,23 @@ class RunningDatapath implements Datapath {
   }
 
   async start(): Promise<void> {
+    try {
+      await this.#startWorkers()
+    } catch (error) {
+      // One of them may be running: it would hold the process for ever.
+      for (const role of this.#workers.keys()) this.#post(role, { kind: 'stop' })
+      throw error
+    }
+    this.#timer = setInterval(() => this.#checkLink(), linkCheckMs).unref()
+  }
+
+  async #startWorkers(): Promise<void> {
     const outboundWake = this.#native.createWake()
     const inboundWake = this.#native.createWake()
     await Promise.all([
       this.#startWorker('outbound', outboundWake, inboundWake),
       this.#startWorker('inbound', inboundWake, outboundWake),
     ])
-    this.#timer = setInterval(() => this.#checkLink(), linkCheckMs).unref()
   }
 
   apply(tables: Tables): Promise<void> {
@@ -251,15 +267,19 @@ class RunningDatapath implements Datapath {
     const full = await this.#postTables(tables, plan.changes, key)
     this.#tables = tables
     this.#indices = plan.indices
-    if (old !== sockets) closeSockets(old)
-    if (full !== undefined) {
+    if (full === undefined) {
+      if (old !== sockets) closeSockets(old, sockets)
+    } else {
       // Undo: the snapshot before is planned against the one that did not fit.
       const undo = planSnapshot(tables, plan.indices, mtu, before.tables, mtu)
       this.#routes = before.routes
+      this.#sockets = old
       const oldKey = isNewKey ? { bytes: before.tables.device.privateKey } : undefined
       await this.#postTables(before.tables, undo.changes, oldKey)
       this.#tables = before.tables
       this.#indices = undo.indices
+      if (old !== sockets) closeSockets(sockets, old)
+      if (old === sockets) this.#setFwmark(sockets, before.tables.device.fwmark)
       throw new GatewayError('ENOSPC', `cable ${full}: the tables of the data path are full`)
     }
   }
@@ -275,19 +295,29 @@ class RunningDatapath implements Datapath {
       device.listenPort === before.listenPort &&
       (!wantsEntropy || open.entropy4.length + open.entropy6.length > 0)
     if (isFine) {
-      if (device.fwmark !== before.fwmark) {
-        for (const fd of socketFds(open)) this.#native.setFwmark(fd, device.fwmark)
-      }
+      if (device.fwmark !== before.fwmark) this.#setFwmark(open, device.fwmark)
       return open
     }
-    // The port that is in use already belongs to us: it must be free before it can be taken again.
-    const isSamePort = open !== undefined && device.listenPort === before.listenPort
-    if (isSamePort) closeSockets(open)
-    return openSockets(this.#native, {
-      port: isSamePort ? open.port : device.listenPort,
+    const options = {
       fwmark: device.fwmark,
       gro: this.#offloads.udpGro,
       entropySockets: wantsEntropy ? entropySockets : 0,
+    }
+    // The pair is in use: it stays, and what is missing is opened beside it.
+    if (open !== undefined && device.listenPort === before.listenPort) {
+      return addEntropy(this.#native, open, options)
+    }
+    return openSockets(this.#native, { ...options, port: device.listenPort })
+  }
+
+  /** Throws when a socket refuses the mark, and then none has it. */
+  #setFwmark(pair: SocketPair, mark: number): void {
+    const fds = socketFds(pair)
+    const refused = fds.map(fd => this.#native.setFwmark(fd, mark)).find(result => result < 0)
+    if (refused === undefined) return
+    for (const fd of fds) this.#native.setFwmark(fd, this.#tables.device.fwmark)
+    throw new GatewayError('EPERM', `the mark ${mark} was refused for the UDP sockets`, {
+      hint: 'run as root or with CAP_NET_ADMIN',
     })
   }
 
@@ -311,14 +341,13 @@ class RunningDatapath implements Datapath {
 
   #ask(role: Role, make: (serial: number) => Mail): Promise<Report & { kind: 'applied' }> {
     const serial = ++this.#serial
-    return new Promise((resolve, reject) => {
-      if (this.#hasEnded) {
-        reject(new GatewayError('ESHUTDOWN', 'the data path has ended'))
-        return
-      }
-      this.#waiting.set(`${role} ${serial}`, resolve)
+    const reply = Promise.withResolvers<Report & { kind: 'applied' }>()
+    if (this.#hasEnded) reply.reject(ended())
+    else {
+      this.#waiting.set(`${role} ${serial}`, reply)
       this.#post(role, make(serial))
-    })
+    }
+    return reply.promise
   }
 
   #post(role: Role, mail: Mail): void {
@@ -335,7 +364,7 @@ class RunningDatapath implements Datapath {
       tunFd: this.#tun.fd,
       ownWakeFd: wakeFd,
       otherWakeFd,
-      segmentsMax: this.#offloads.udpSegmentation ? segmentsMax : 1,
+      segmentsMax: this.#offloads.udpSegmentation ? segmentsPerTrain(release()) : 1,
       autoCiphers: this.#speeds.map(({ name }) => name),
       coalesce: (this.#offloads.tunTso ? 1 : 0) | (this.#offloads.tunUso ? 2 : 0),
     }
@@ -360,7 +389,7 @@ class RunningDatapath implements Datapath {
   #take(role: Role, report: Report): void {
     if (report.kind === 'applied') {
       const key = `${role} ${report.serial}`
-      this.#waiting.get(key)?.(report)
+      this.#waiting.get(key)?.resolve(report)
       this.#waiting.delete(key)
     } else if (report.kind === 'foreign') {
       const { bytes, remote } = report
@@ -370,6 +399,9 @@ class RunningDatapath implements Datapath {
   }
 
   #end(reason: string, failed: boolean): void {
+    // A worker that is gone answers nothing; `stop` waits for who waits here.
+    for (const reply of this.#waiting.values()) reply.reject(ended())
+    this.#waiting.clear()
     if (this.#hasEnded) return
     this.#hasEnded = true
     this.#options.onEnd(reason, failed)
@@ -405,6 +437,10 @@ class RunningDatapath implements Datapath {
       this.#options.log(`${this.#link.name} is ${isUp ? 'up' : 'down'}`)
     }
   }
+}
+
+function ended(): GatewayError {
+  return new GatewayError('ESHUTDOWN', 'the data path has ended')
 }
 
 function sendSockets(pair: SocketPair | undefined): SendSockets {

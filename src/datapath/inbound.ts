@@ -134,7 +134,9 @@ export class Inbound {
     this.#mayHaveQueued = false
     for (const driver of this.#drivers) if (driver.step(nowMs)) this.#mayHaveQueued = true
     outbox.flush()
+    // Now nothing of this breath names an entry that was retired in it.
     publisher.slots.collect()
+    publisher.remotes.collect()
   }
 
   #receive(trains: number, nowMs: number): void {

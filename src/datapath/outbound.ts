@@ -8,7 +8,8 @@
 //   6. answer      ICMP errors back to the senders, into the TUN device               (native)
 //
 // A row is a superpacket: one route, one verdict, one nonce range for up to 64 KB. This worker reads
-// tables that others publish and owns nothing that outlives a breath but the waiting packets.
+// tables that others publish. What outlives a breath here, packets that wait for a key or for a full
+// socket, names no slot and no remote: those are looked up when the packets go on.
 
 import { SlotView } from '../cable/slots.ts'
 import type { BreathFunctions, Context, ContextMemory } from '../native.ts'
@@ -86,12 +87,23 @@ export class Outbound {
   /** Routes and sockets of a new snapshot. */
   apply(routes: PrefixTable, sockets: SendSockets): void {
     this.#routes = new PrefixTrie(routes)
+    if (sockets.ipv4 !== this.#sockets.ipv4 || sockets.ipv6 !== this.#sockets.ipv6) {
+      // What is sealed already waits for sockets that are about to be closed.
+      this.#parts.main.sender.dropSealed()
+      this.#parts.side.sender.dropSealed()
+    }
     this.#sockets = sockets
   }
 
   /** Forgets what a cable's row held before: its index is given to another cable. */
   forget(cable: number): void {
     this.#staging.dropAll(cable)
+    for (const { batch, sender } of [this.#parts.main, this.#parts.side]) {
+      for (let row = sender.firstUnsealed; row < sender.endUnsealed; row++) {
+        const base = row * ROW.WORDS
+        if (batch.rows[base + ROW.CABLE] === cable) batch.rows[base + ROW.DROP] = drop.noSlot
+      }
+    }
     this.#parts.unsegmented[cable] = 0
     this.#parts.counters.fill(0, cable * COUNTER.WORDS, (cable + 1) * COUNTER.WORDS)
     this.#instants.fill(0, cable * INSTANT.WORDS, cable * INSTANT.WORDS + INSTANT.RECEIVED)
@@ -109,6 +121,8 @@ export class Outbound {
   breathe(nowMs: number): number {
     const { native, main, side, tunFd, answers } = this.#parts
     answers.begin(nowMs)
+    this.#renew(side)
+    this.#renew(main)
     this.#isBlocked = !(side.sender.resume() && main.sender.resume())
     if (this.#isBlocked) return 0
     if (!this.#staging.isEmpty) this.#release(nowMs)
@@ -123,6 +137,34 @@ export class Outbound {
     answers.flush(native, tunFd)
     if (main.sender.sourceFailed || side.sender.sourceFailed) this.#reportSource()
     return 0
+  }
+
+  /**
+   * Rows that waited for a full socket name a slot and a remote of an earlier breath, which may have
+   * been retired since and be somebody else's: they get those of now.
+   */
+  #renew({ batch, sender, packet }: Lane): void {
+    const { rows } = batch
+    for (let row = sender.firstUnsealed; row < sender.endUnsealed; row++) {
+      const base = row * ROW.WORDS
+      if (rows[base + ROW.DROP] !== drop.none) continue
+      const cable = rows[base + ROW.CABLE]
+      const at = cable * CABLE.WORDS
+      const slot = Atomics.load(this.#cables, at + CABLE.SLOT)
+      const remote = Atomics.load(this.#cables, at + CABLE.REMOTE)
+      if (slot >= 0 && remote >= 0 && this.#cables[at + CABLE.FLAGS] !== 0) {
+        rows[base + ROW.SLOT] = slot
+        rows[base + ROW.REMOTE] = remote
+        packet.decode(rows[base + ROW.OFFSET], rows[base + ROW.LENGTH])
+        rows[base + ROW.FD] = this.#socketFor(cable, remote, packet)
+        continue
+      }
+      rows[base + ROW.DROP] = drop.noSlot
+      this.#parts.counters[cable * COUNTER.WORDS + drop.noSlot] += Math.max(
+        1,
+        rows[base + ROW.SEGMENTS],
+      )
+    }
   }
 
   #reportSource(): void {
@@ -322,8 +364,8 @@ export class Outbound {
     const slot = Atomics.load(this.#cables, at + CABLE.SLOT)
     const remote = Atomics.load(this.#cables, at + CABLE.REMOTE)
     if (remote < 0 || nowMs >= this.#slots.rejectAtMs(slot)) return
-    this.#stamp(cable, nowMs)
     for (let count = this.#unstage(cable, slot, remote); count > 0 && !this.#isBlocked; ) {
+      this.#stamp(cable, nowMs)
       this.#sendSide(count)
       count = this.#isBlocked ? 0 : this.#unstage(cable, slot, remote)
     }

@@ -7,7 +7,7 @@ import { STATE, TRAIN } from '../packet/batch.ts'
 import { COUNTER, drop, noCable } from '../tables/counters.ts'
 import { CABLE, REMOTE, type SharedMemory } from '../tables/shared.ts'
 
-const errno = { EIO: 5, EAGAIN: 11, EMSGSIZE: 90 } as const
+const errno = { EIO: 5, EAGAIN: 11, EINVAL: 22, EMSGSIZE: 90 } as const
 
 export class Sender {
   readonly #native: BreathFunctions
@@ -52,6 +52,15 @@ export class Sender {
     }
   }
 
+  /** Rows that are not yet sealed: [first, end). */
+  get firstUnsealed(): number {
+    return this.#nextRow
+  }
+
+  get endUnsealed(): number {
+    return this.#endRow
+  }
+
   /** The socket that was full, while something waits for it. */
   get blockedFd(): number | undefined {
     const { state, trains } = this.#batch
@@ -61,11 +70,16 @@ export class Sender {
 
   /** Gives up what has not left, for senders that must not wait, and counts it. */
   abandon(): void {
+    this.dropSealed()
+    this.#nextRow = this.#endRow
+  }
+
+  /** Gives up the trains that wait: their sockets are about to be closed. */
+  dropSealed(): void {
     for (let train = this.#nextTrain; train < this.#batch.state[STATE.TRAINS]; train++) {
       this.#countFailed(train)
     }
     this.#reset()
-    this.#nextRow = this.#endRow
   }
 
   #reset(): void {
@@ -90,8 +104,17 @@ export class Sender {
     const train = this.#nextTrain
     if (error === errno.EMSGSIZE || error === errno.EIO) return this.#sendSingly(train)
     // A source address that is gone is refused as EINVAL or ENETUNREACH, depending on the kernel.
-    if (!this.#clearSource(train)) this.#skip(train)
+    if (this.#clearSource(train)) return true
+    // Before Linux 6.9 more than 64 datagrams, and long after it segments beyond the MTU, are EINVAL too.
+    if (error === errno.EINVAL && this.#isTrain(train)) return this.#sendSingly(train)
+    this.#skip(train)
     return true
+  }
+
+  #isTrain(train: number): boolean {
+    const { trains } = this.#batch
+    const at = train * TRAIN.WORDS
+    return trains[at + TRAIN.LENGTH] > trains[at + TRAIN.SEGMENT_SIZE]
   }
 
   /** The path takes no train of this size (or the device no offload): datagram by datagram. */

@@ -58,7 +58,9 @@ export class Staging {
     queue.segments += segments
     queue.bytes += length
     this.#bytes += length
-    return this.#trim(queue)
+    const dropped = this.#trim(queue)
+    if (queue.packets.length === 0) this.#queues.delete(cable)
+    return dropped
   }
 
   /** Takes the oldest packet into `slab` at `offset`, its words into `rows`. False: none is left. */

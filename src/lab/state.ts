@@ -5,6 +5,7 @@ import {
   accessSync,
   constants,
   linkSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -118,7 +119,9 @@ function isWritable(directory: string): boolean {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     accessSync(directory, constants.W_OK)
-    return true
+    // Below /tmp somebody else may have made it first, with a state that names our processes.
+    const { uid, mode } = lstatSync(directory)
+    return uid === process.geteuid?.() && (mode & 0o022) === 0
   } catch {
     return false
   }

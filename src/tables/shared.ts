@@ -114,7 +114,7 @@ export const CABLE = {
   SOURCE_FAILED: 7,
 } as const
 
-export const cableFlag = { present: 1, vxlan: 2, ipv4: 4, ipv6: 8 } as const
+export const cableFlag = { present: 1, vxlan: 2 } as const
 
 /**
  * A cable's row of Float64 instants, monotonic ms, 0 for never. The first half is written by the
@@ -149,7 +149,7 @@ export interface SharedMemory {
   /**
    * Open addressing, two words an entry: receiver index, then slot + 1 (0: free). The home of an
    * index is (index * 0x9e3779b1) >>> 15 (limits.indexEntries entries); probing is linear.
-   * Read by native `open`, written between breaths by the inbound worker.
+   * Read by native `open`, written by the inbound worker, never during a call of `open`.
    */
   readonly indices: Int32Array<SharedArrayBuffer>
   /** limits.cables x CABLE.WORDS. */

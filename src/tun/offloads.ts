@@ -73,3 +73,9 @@ export function setTunOffloads(
     hint: 'Linux 5.10 or newer is needed: uname -r',
   })
 }
+
+/** Datagrams that one UDP_SEGMENT message may hold: UDP_MAX_SEGMENTS was 64 until Linux 6.9. */
+export function segmentsPerTrain(kernelRelease: string): number {
+  const [major, minor] = kernelRelease.split('.', 2).map(Number)
+  return major > 6 || (major === 6 && minor >= 9) ? 128 : 64
+}

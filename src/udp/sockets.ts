@@ -44,11 +44,34 @@ export function openSockets(native: SetupFunctions, options: SocketOptions): Soc
   }
 }
 
-export function closeSockets(pair: SocketPair | undefined): void {
-  if (!pair) return
-  for (const socket of [pair.ipv4, pair.ipv6, ...pair.entropy4, ...pair.entropy6]) {
-    if (socket) closeSync(socket.fd)
+/** The same pair with send-only sockets beside it. Throws GatewayError, and then nothing was opened. */
+export function addEntropy(
+  native: SetupFunctions,
+  pair: SocketPair,
+  options: Omit<SocketOptions, 'port'>,
+): SocketPair {
+  const opened: UdpOpened[] = []
+  const more = (family: 4 | 6, isThere: boolean): UdpOpened[] =>
+    Array.from({ length: isThere ? options.entropySockets : 0 }, () => {
+      const { fwmark } = options
+      const socket = native.openUdp({ family, port: 0, fwmark, gro: false, sendOnly: true })
+      opened.push(socket)
+      return socket
+    })
+  try {
+    const entropy4 = more(4, pair.ipv4 !== undefined)
+    return { ...pair, entropy4, entropy6: more(6, pair.ipv6 !== undefined) }
+  } catch (error) {
+    for (const socket of opened) closeSync(socket.fd)
+    throw new GatewayError(codeOf(error), `UDP sockets: ${messageOf(error)}`, { cause: error })
   }
+}
+
+/** Closes a pair, but for what is also in `kept`. */
+export function closeSockets(pair: SocketPair | undefined, kept?: SocketPair): void {
+  if (!pair) return
+  const stay = kept === undefined ? [] : socketFds(kept)
+  for (const fd of socketFds(pair)) if (!stay.includes(fd)) closeSync(fd)
 }
 
 /** Every descriptor of the pair. */

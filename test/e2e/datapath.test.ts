@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parsePrefix } from '../../src/net/address.ts'
+import { parsePrefix, parseRemote } from '../../src/net/address.ts'
 import { Capture } from '../support/e2e/capture.ts'
 import { east, makeClusters, plainWire, stranger, west } from '../support/e2e/clusters.ts'
 import { device, hawser, untilDropped } from '../support/e2e/gateway.ts'
@@ -19,6 +19,7 @@ import {
   sendUdp,
   startEcho,
 } from '../support/e2e/traffic.ts'
+import { cableTo as vxlanCableTo, deviceOf as vxlanDeviceOf } from '../support/e2e/vxlan.ts'
 import { cableTo, deviceOf, joinByWireguard, port } from '../support/e2e/wireguard.ts'
 import { ipv4, ipv6, pattern, udp } from '../support/packets.ts'
 import { newKeyPair } from '../support/sim/pair.ts'
@@ -48,6 +49,28 @@ test('traffic of all kinds, both ways, both families, with and without superpack
   for (const { pod } of [east, west]) {
     assert.deepEqual(await checksumErrors(spaces, pod), { tcp: 0, udp: 0, udp6: 0 })
   }
+})
+
+test('a VXLAN cable joins and leaves beside a WireGuard one, on the same port', async context => {
+  const spaces = await makeClusters(context)
+  const gateways = await joinByWireguard(spaces)
+  await pingUntilAnswered(spaces, east.pod, west.podAddress)
+  const { vxlan } = vxlanDeviceOf(east)
+  assert.ok(vxlan)
+  const north = vxlanCableTo(west, {
+    name: 'north',
+    remote: parseRemote(`${stranger.address}:${port}`),
+    allowedIps: [parsePrefix('10.99.0.0/16')],
+  })
+  for (let round = 0; round < 3; round++) {
+    await gateways.east.apply({ ...deviceOf(east), vxlan }, [cableTo(west), north])
+    await ping(spaces, east.pod, west.podAddress)
+    await gateways.east.apply(deviceOf(east), [cableTo(west)])
+    await ping(spaces, west.pod, east.podAddress)
+  }
+  const { listenPort, drops } = await gateways.east.client.status()
+  assert.equal(listenPort, port)
+  assert.equal(drops['send-failed'], undefined)
 })
 
 test('clients come, go and die, and the traffic does not notice', async context => {

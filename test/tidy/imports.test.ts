@@ -50,8 +50,8 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   cable: {
     why: 'turns decisions of a protocol, which is handed in, into slots, remotes and datagrams',
-    code: ['packet', 'tables'],
-    types: ['net', 'native.ts', 'crypto'],
+    code: ['net', 'packet', 'tables'],
+    types: ['native.ts', 'crypto'],
     public: [
       ...['driver.ts', 'outbox.ts', 'publisher.ts', 'remotes.ts', 'slots.ts'],
       ...['vxlan.ts', 'wireguard.ts'],

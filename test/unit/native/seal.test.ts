@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { ROW, ROW_HEADROOM, STATE } from '../../../src/packet/batch.ts'
-import { COUNTER, drop, noCable } from '../../../src/tables/counters.ts'
+import { COUNTER, drop } from '../../../src/tables/counters.ts'
 import { method } from '../../../src/tables/shared.ts'
 import { publishSlot, sendCounterOf, writePort } from '../../support/key-slots.ts'
 import {
@@ -210,7 +210,6 @@ const packings: readonly Packing[] = [
   ['another socket', [udpOf(50), { ...udpOf(50), FD: 8 }], [[96], [96]]],
   ['another TOS', [udpOf(50), { ...udpOf(50), TOS: 2 }], [[96], [96]]],
   ['another remote', [udpOf(50), { ...udpOf(50), REMOTE: 8 }], [[96], [96]]],
-  ['another cable', [udpOf(50), { ...udpOf(50), CABLE: 4 }], [[96], [96]]],
   [
     'without segmentation',
     [udpOf(50), udpOf(50)].map(row => ({ ...row, PAD: 1420 })),
@@ -240,9 +239,15 @@ for (const [what, rows, sizes] of packings) {
       trains.map(({ datagrams }) => datagrams.map(({ length }) => length)),
       sizes,
     )
-    assert.equal(counterOf(context, noCable, COUNTER.TRAINS), sizes.length)
   })
 }
+
+test('a row that names the slot of another cable is dropped: it would be read by its peer', () => {
+  const context = prepare()
+  place(context, [{ ...udpOf(50), CABLE: 4 }])
+  assert.deepEqual(seal(context, 1), [])
+  assert.equal(getRow(context.memory, 0, 'DROP'), drop.noSlot)
+})
 
 test('a superpacket that is larger than a train goes on in the next one', () => {
   const context = prepare()
