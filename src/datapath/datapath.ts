@@ -116,7 +116,7 @@ const tunHints: Readonly<Record<string, string>> = {
   ENOENT: 'mkdir -p /dev/net && mknod /dev/net/tun c 10 200',
   ENODEV: 'modprobe tun',
   ENXIO: 'modprobe tun',
-  EBUSY: 'choose another name, or delete the device: ip link delete NAME',
+  EBUSY: 'another process has this device: stop it, or choose another name',
   EINVAL: 'another kind of device may have this name: ip link show',
 }
 
