@@ -101,6 +101,6 @@ test('a clone that is not set up says which command to run', context => {
   for (const name of ['hawser', 'hawser-wg']) {
     const { status, stdout, stderr } = run(join(directory, 'bin', name), 'wg0')
     assert.deepEqual([status, stdout], [1, ''])
-    assert.match(stderr, /^hawser: not set up: .* is missing\ntry: cd .* && npm ci/)
+    assert.match(stderr, /^hawser: not set up: .* is missing\ntry: cd .* && sh scripts\/setup/)
   }
 })
