@@ -25,6 +25,12 @@ export interface WireguardParts {
   readonly autoCiphers: readonly CipherName[]
   /** Wakes the outbound worker: packets wait for the key that was just published. */
   readonly wakeOutbound: () => void
+  readonly secrets: SecretSink
+}
+
+/** Takes the ephemeral keys of handshakes while a capture wants them (capture/tap.ts). */
+export interface SecretSink {
+  secret(cable: number, key: Uint8Array): void
 }
 
 interface CableState {
@@ -167,6 +173,10 @@ export class WireguardDriver implements CableDriver {
     switch (action.kind) {
       case 'send':
         this.#send(cable, action.to, action.message)
+        break
+      case 'ephemeral':
+        this.#parts.secrets.secret(cable, action.key)
+        action.key.fill(0)
         break
       case 'keypair':
         this.#install(cable, action.keypair, action.use === 'current')

@@ -43,6 +43,8 @@ export interface ProtocolDeps {
   /** Fills an array with random bytes. */
   readonly random: (bytes: Uint8Array) => void
   readonly sent: SentInstants
+  /** Whether ephemeral keys are told, to a capture that shows what they protect. Absent: never. */
+  readonly wantsEphemerals?: () => boolean
 }
 
 export type ProtocolAction =
@@ -57,6 +59,8 @@ export type ProtocolAction =
       readonly to: Uint8Array | undefined
       readonly initiation: boolean
     }
+  /** The ephemeral private key of the handshake message that follows; the driver wipes it. */
+  | { readonly kind: 'ephemeral'; readonly cable: number; readonly key: Uint8Array }
   /** Install into a slot, then `keypair.wipe()`. `current` is sent with, `next` only received. */
   | {
       readonly kind: 'keypair'

@@ -240,7 +240,7 @@ export class Tunnel implements Scheduled {
     const remoteIndex = readIndex(message, INITIATION.SENDER)
     writeIndex(response, RESPONSE.RECEIVER, remoteIndex)
     const noise = response.subarray(RESPONSE.NOISE, RESPONSE.NOISE_END)
-    const ephemeral = randomKey(this.#device)
+    const ephemeral = this.#newEphemeral()
     const keys = writeResponse(
       deps.aead,
       opened,
@@ -316,7 +316,7 @@ export class Tunnel implements Scheduled {
     const stamp = new Uint8Array(specification.timestampBytes)
     this.#stamps.next(wallMs, stamp)
     const noise = message.subarray(INITIATION.NOISE, INITIATION.NOISE_END)
-    const ephemeral = randomKey(this.#device)
+    const ephemeral = this.#newEphemeral()
     const { preferred } = this.#ciphers
     const isFallback = preferred !== fallbackCipher && attempt % implementation.fallbackEvery === 0
     const suite = suiteOf[isFallback ? fallbackCipher : preferred]
@@ -443,6 +443,14 @@ export class Tunnel implements Scheduled {
       this.#act({ kind: 'retired', cable: this.cable, keypair })
       keypair.wipe()
     }
+  }
+
+  /** Told only while a capture asks for it: whoever has it can read the session. */
+  #newEphemeral(): Uint8Array {
+    const key = randomKey(this.#device)
+    if (this.#device.deps.wantsEphemerals?.())
+      this.#act({ kind: 'ephemeral', cable: this.cable, key: key.slice() })
+    return key
   }
 
   #act(action: ProtocolAction): void {

@@ -1,6 +1,7 @@
 // ICMP errors that go back to the sender of a packet, through the TUN device. They are collected in a
 // batch of their own during a breath and written at its end; what finds no room is counted.
 
+import type { Tap } from '../capture/tap.ts'
 import type { BreathFunctions, Context, ContextMemory } from '../native.ts'
 import { ROW, ROW_HEADROOM } from '../packet/batch.ts'
 import {
@@ -16,12 +17,14 @@ import { COUNTER, drop, noCable } from '../tables/counters.ts'
 export class Answers {
   readonly #context: Context
   readonly #batch: ContextMemory
+  readonly #tap: Tap
   readonly #limiter = new IcmpRateLimiter()
   #count = 0
   #nowMs = 0
 
-  constructor(context: Context, batch: ContextMemory) {
+  constructor(context: Context, batch: ContextMemory, tap: Tap) {
     this.#context = context
+    this.#tap = tap
     this.#batch = batch
   }
 
@@ -42,6 +45,7 @@ export class Answers {
   /** Writes the answers of this breath. */
   flush(native: BreathFunctions, tunFd: number): void {
     if (this.#count === 0) return
+    if (this.#tap.isOn) this.#tap.rows(this.#batch, this.#count, false)
     native.writeTun(this.#context, tunFd, 0, this.#count)
     this.#count = 0
   }

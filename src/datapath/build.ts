@@ -5,6 +5,7 @@ import { Outbox } from '../cable/outbox.ts'
 import { Publisher } from '../cable/publisher.ts'
 import { VxlanDriver } from '../cable/vxlan.ts'
 import { WireguardDriver } from '../cable/wireguard.ts'
+import { Tap } from '../capture/tap.ts'
 import { Protocol, type ProtocolDeps } from '../crypto/protocol.ts'
 import type { BreathFunctions, Context, ContextMemory } from '../native.ts'
 import { type BatchSize, createBatch, ROW_BYTES, STATE, TRAIN_BYTES } from '../packet/batch.ts'
@@ -65,28 +66,32 @@ export interface OutboundOptions {
   readonly tunFd: number
   readonly segmentsMax: number
   readonly wakeInbound: () => void
+  readonly monotonicMs: () => number
 }
 
 export interface BuiltOutbound {
   readonly outbound: Outbound
+  readonly tap: Tap
   /** The context and batch to poll with. */
   readonly context: Context
   readonly batch: ContextMemory
 }
 
 export function buildOutbound(options: OutboundOptions): BuiltOutbound {
-  const { native, memory } = options
+  const { native, memory, monotonicMs } = options
   const counters = memory.counters[worker.outbound]
+  // Nothing is received here, and so no receiver index looked up.
+  const tap = new Tap({ memory, monotonicMs, slotOfIndex: () => -1 })
   const unsegmented = new Uint8Array(limits.cables)
   const lane = (size: BatchSize): Lane => {
     const batch = createBatch(size, memory, counters)
     const context = native.createContext(batch)
-    const sender = new Sender(native, context, batch, memory, unsegmented)
+    const sender = new Sender(native, context, batch, memory, unsegmented, tap)
     return { batch, context, sender, packet: new PacketView(batch.slab) }
   }
   const main = lane(sizes.outbound)
   const answersBatch = createBatch(sizes.answers, memory, counters)
-  const answers = new Answers(native.createContext(answersBatch), answersBatch)
+  const answers = new Answers(native.createContext(answersBatch), answersBatch, tap)
   const outbound = new Outbound({
     ...options,
     counters,
@@ -94,8 +99,9 @@ export function buildOutbound(options: OutboundOptions): BuiltOutbound {
     side: lane(sizes.side),
     answers,
     unsegmented,
+    tap,
   })
-  return { outbound, context: main.context, batch: main.batch }
+  return { outbound, tap, context: main.context, batch: main.batch }
 }
 
 export interface InboundOptions {
@@ -107,12 +113,14 @@ export interface InboundOptions {
   readonly random: ProtocolDeps['random']
   readonly wallNowMs: () => number
   readonly autoCiphers: readonly CipherName[]
+  readonly monotonicMs: () => number
   readonly wakeOutbound: () => void
   readonly foreignSink: ForeignSink
 }
 
 export interface BuiltInbound {
   readonly inbound: Inbound
+  readonly tap: Tap
   readonly wireguard: WireguardDriver
   readonly vxlan: VxlanDriver
   readonly outbox: Outbox
@@ -122,7 +130,7 @@ export interface BuiltInbound {
 }
 
 export function buildInbound(options: InboundOptions): BuiltInbound {
-  const { native, memory, wakeOutbound } = options
+  const { native, memory, wakeOutbound, monotonicMs } = options
   const counters = memory.counters[worker.inbound]
   const batch = createBatch(sizes.inbound, memory, counters)
   const context = native.createContext(batch)
@@ -130,27 +138,31 @@ export function buildInbound(options: InboundOptions): BuiltInbound {
   const outboxBatch = createBatch(sizes.outbox, memory, counters)
   const outboxContext = native.createContext(outboxBatch)
   const unsegmented = new Uint8Array(limits.cables)
-  const sender = new Sender(native, outboxContext, outboxBatch, memory, unsegmented)
-  const outbox = new Outbox(outboxBatch, sender)
   const publisher = new Publisher(memory, counters)
+  const slotOfIndex = (index: number) => publisher.indices.get(index)
+  const tap = new Tap({ memory, monotonicMs, slotOfIndex })
+  const sender = new Sender(native, outboxContext, outboxBatch, memory, unsegmented, tap)
+  const outbox = new Outbox(outboxBatch, sender)
   const protocol = new Protocol({
     aead: native.handshakeAead,
     xchacha: options.xchacha,
     random: options.random,
     sent: sentInstants(memory),
+    wantsEphemerals: () => tap.wantsSecrets,
   })
   const { wallNowMs, autoCiphers } = options
   const wireguard = new WireguardDriver({
     ...{ protocol, publisher, outbox, wallNowMs, autoCiphers, wakeOutbound },
+    secrets: tap,
   })
   const vxlan = new VxlanDriver(publisher, outbox, wakeOutbound)
   const foreign = new ForeignGate(options.foreignSink)
   const packet = new PacketView(batch.slab)
   const { tunFd } = options
   const inbound = new Inbound({
-    ...{ native, context, batch, packet, tunFd, publisher, wireguard, vxlan, outbox, foreign },
+    ...{ native, context, batch, packet, tunFd, publisher, wireguard, vxlan, outbox, foreign, tap },
   })
-  return { inbound, wireguard, vxlan, outbox, publisher, context, batch }
+  return { inbound, tap, wireguard, vxlan, outbox, publisher, context, batch }
 }
 
 /** What the outbound worker publishes about its sends. */

@@ -13,6 +13,7 @@ import { loadNative, type Native, type TunOpened, type TunState } from '../nativ
 import { equalBytes, type Remote } from '../net/address.ts'
 import { GatewayError } from '../net/errors.ts'
 import { buildTrie, type PrefixTable } from '../routing/prefix-trie.ts'
+import type { CaptureReader, CaptureRequest } from '../tables/capture.ts'
 import { drop, dropNames } from '../tables/counters.ts'
 import { createSharedMemory } from '../tables/memory.ts'
 import { REMOTE, type SharedMemory } from '../tables/shared.ts'
@@ -30,7 +31,9 @@ import {
   openSockets,
   type SocketPair,
   socketFds,
+  socketPorts,
 } from '../udp/sockets.ts'
+import { Captures } from './captures.ts'
 import { measureCiphers } from './cipher-speed.ts'
 import type { CableChange, Mail, Report, Role, WorkerStart } from './mail.ts'
 import type { SendSockets } from './outbound.ts'
@@ -66,6 +69,8 @@ export interface Datapath {
   status(): DatapathStatus
   /** Sends a datagram from the cable port. Returns false when there is no socket for it. */
   sendForeign(to: Remote, bytes: Uint8Array): boolean
+  /** Starts to capture packets: resolves when both workers show them. Rejects with GatewayError. */
+  startCapture(request: CaptureRequest): Promise<CaptureReader>
   /** Stops the workers, wipes keys, closes the devices. */
   stop(): Promise<void>
 }
@@ -135,6 +140,13 @@ class RunningDatapath implements Datapath {
   readonly #forms: readonly string[]
   readonly #startedAtMs = Date.now()
   readonly #workers = new Map<Role, WorkerHandle>()
+  readonly #captures = new Captures({
+    tables: () => this.#tables,
+    indices: () => this.#indices,
+    ports: () => socketPorts(this.#sockets),
+    post: (role, order, rekey) =>
+      this.#ask(role, serial => ({ kind: 'captures', serial, order, rekey })),
+  })
   readonly #waiting = new Map<string, PromiseWithResolvers<Report & { kind: 'applied' }>>()
   #tables: Tables = emptyTables
   #indices: CableIndices = new Map()
@@ -232,6 +244,10 @@ class RunningDatapath implements Datapath {
     return true
   }
 
+  startCapture(request: CaptureRequest): Promise<CaptureReader> {
+    return this.#inTurn(() => this.#captures.start(request))
+  }
+
   async stop(): Promise<void> {
     this.#hasEnded = true
     clearInterval(this.#timer)
@@ -267,6 +283,7 @@ class RunningDatapath implements Datapath {
     const full = await this.#postTables(tables, plan.changes, key)
     this.#tables = tables
     this.#indices = plan.indices
+    await this.#captures.refresh()
     if (full === undefined) {
       if (old !== sockets) closeSockets(old, sockets)
     } else {
@@ -280,6 +297,7 @@ class RunningDatapath implements Datapath {
       this.#indices = undo.indices
       if (old !== sockets) closeSockets(sockets, old)
       if (old === sockets) this.#setFwmark(sockets, before.tables.device.fwmark)
+      await this.#captures.refresh()
       throw new GatewayError('ENOSPC', `cable ${full}: the tables of the data path are full`)
     }
   }

@@ -17,6 +17,7 @@ import type { Outbox } from '../cable/outbox.ts'
 import type { Publisher } from '../cable/publisher.ts'
 import type { VxlanDriver } from '../cable/vxlan.ts'
 import type { WireguardDriver } from '../cable/wireguard.ts'
+import type { Tap } from '../capture/tap.ts'
 import type { BreathFunctions, Context, ContextMemory } from '../native.ts'
 import { consumed, KIND, POLL, ROW, TRAIN } from '../packet/batch.ts'
 import { mergeEcn, setEcn } from '../packet/ecn.ts'
@@ -41,6 +42,7 @@ export interface InboundParts {
   readonly vxlan: VxlanDriver
   readonly outbox: Outbox
   readonly foreign: ForeignGate
+  readonly tap: Tap
 }
 
 export class Inbound {
@@ -140,11 +142,13 @@ export class Inbound {
   }
 
   #receive(trains: number, nowMs: number): void {
-    const { native, context, tunFd } = this.#parts
+    const { native, context, tunFd, batch, tap } = this.#parts
     for (let train = 0; train < trains; train++) this.#claim(train)
+    if (tap.isOn) tap.trains(batch.slab, batch.trains, trains, false)
     const count = native.open(context, 0, trains, nowMs)
     this.#seenSlot = -1
     for (let row = 0; row < count; row++) this.#judge(row * ROW.WORDS, nowMs)
+    if (tap.isOn) tap.rows(batch, count, false)
     native.writeTun(context, tunFd, 0, count)
   }
 

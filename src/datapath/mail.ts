@@ -1,5 +1,6 @@
 // Mail between the main thread and the workers: rare, plain data. The workers take it between breaths.
 
+import type { TapOrder } from '../capture/tap.ts'
 import type { PrefixTable } from '../routing/prefix-trie.ts'
 import type { CipherName } from '../tables/cipher.ts'
 import type { SharedMemory } from '../tables/shared.ts'
@@ -45,6 +46,13 @@ export type Mail =
     }
   | { readonly kind: 'link'; readonly serial: number; readonly up: boolean }
   | { readonly kind: 'foreign'; readonly remote: Uint8Array; readonly bytes: Uint8Array }
+  /** The captures that run from now on; cables of `rekey` are to make new sessions. */
+  | {
+      readonly kind: 'captures'
+      readonly serial: number
+      readonly order: TapOrder
+      readonly rekey: readonly number[]
+    }
   | { readonly kind: 'stop' }
 
 export type Report =

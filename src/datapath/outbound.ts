@@ -12,6 +12,7 @@
 // socket, names no slot and no remote: those are looked up when the packets go on.
 
 import { SlotView } from '../cable/slots.ts'
+import type { Tap } from '../capture/tap.ts'
 import type { BreathFunctions, Context, ContextMemory } from '../native.ts'
 import { consumed, POLL, ROW, ROW_HEADROOM } from '../packet/batch.ts'
 import { outerEcn } from '../packet/ecn.ts'
@@ -59,6 +60,7 @@ export interface OutboundParts {
   readonly segmentsMax: number
   /** By cable: 1 where the kernel refused trains (see sender.ts). */
   readonly unsegmented: Uint8Array
+  readonly tap: Tap
 }
 
 export class Outbound {
@@ -119,7 +121,7 @@ export class Outbound {
 
   /** One breath. Returns 0, or a negative errno when the TUN device is gone. */
   breathe(nowMs: number): number {
-    const { native, main, side, tunFd, answers } = this.#parts
+    const { native, main, side, tunFd, answers, tap } = this.#parts
     answers.begin(nowMs)
     this.#renew(side)
     this.#renew(main)
@@ -131,6 +133,7 @@ export class Outbound {
     const count = native.readTun(main.context, tunFd, 0, 0)
     if (count < 0) return count
     for (let row = 0; row < count; row++) this.#judge(row * ROW.WORDS, nowMs)
+    if (tap.isOn) tap.rows(main.batch, count, true)
     const isMainBlocked = !main.sender.send(count)
     this.#sendFragments()
     this.#isBlocked ||= isMainBlocked

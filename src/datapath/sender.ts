@@ -2,6 +2,7 @@
 // not take (EAGAIN) waits here, sealed, and the rest of the rows unsealed: the next breath resumes.
 // Nothing is dropped for a full socket; the kernel's own TUN queue does that.
 
+import type { Tap } from '../capture/tap.ts'
 import type { BreathFunctions, Context, ContextMemory } from '../native.ts'
 import { STATE, TRAIN } from '../packet/batch.ts'
 import { COUNTER, drop, noCable } from '../tables/counters.ts'
@@ -16,6 +17,7 @@ export class Sender {
   readonly #memory: SharedMemory
   /** By cable: 1 where the kernel refused a train, so that datagrams go one by one from then on. */
   readonly #unsegmented: Uint8Array
+  readonly #tap: Tap
   /** A source address was refused since this was last set to false; the cable's row tells whose. */
   sourceFailed = false
   #nextRow = 0
@@ -28,18 +30,21 @@ export class Sender {
     batch: ContextMemory,
     memory: SharedMemory,
     unsegmented: Uint8Array,
+    tap: Tap,
   ) {
     this.#native = native
     this.#context = context
     this.#batch = batch
     this.#memory = memory
     this.#unsegmented = unsegmented
+    this.#tap = tap
   }
 
   /** Sends rows [0, endRow) behind the trains that are there. False: the socket is full. */
   send(endRow: number): boolean {
     this.#nextRow = 0
     this.#endRow = endRow
+    if (this.#tap.isOn) this.#showTrains()
     return this.resume()
   }
 
@@ -49,6 +54,7 @@ export class Sender {
       if (!this.#flush()) return false
       if (this.#nextRow === this.#endRow) return true
       this.#nextRow = this.#native.seal(this.#context, this.#nextRow, this.#endRow)
+      if (this.#tap.isOn) this.#showTrains()
     }
   }
 
@@ -59,6 +65,12 @@ export class Sender {
 
   get endUnsealed(): number {
     return this.#endRow
+  }
+
+  /** All that are there: each call of seal finds none. */
+  #showTrains(): void {
+    const { sendSlab, trains, state } = this.#batch
+    this.#tap.trains(sendSlab, trains, state[STATE.TRAINS], true)
   }
 
   /** The socket that was full, while something waits for it. */

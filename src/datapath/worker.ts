@@ -39,12 +39,13 @@ function report(message: Report): void {
 }
 
 function outboundHalf(): Half {
-  const { outbound, context, batch } = buildOutbound({
+  const { outbound, tap, context, batch } = buildOutbound({
     native,
     memory: start.memory,
     tunFd: start.tunFd,
     segmentsMax: start.segmentsMax,
     wakeInbound: () => native.wake(start.otherWakeFd),
+    monotonicMs: systemClock.monotonicMs,
   })
   return {
     context,
@@ -54,6 +55,10 @@ function outboundHalf(): Half {
     nextDeadlineMs: () => Number.POSITIVE_INFINITY,
     breathe: nowMs => outbound.breathe(nowMs),
     take(mail) {
+      if (mail.kind === 'captures') {
+        tap.use(mail.order)
+        report({ kind: 'applied', serial: mail.serial })
+      }
       if (mail.kind !== 'apply') return
       for (const change of mail.changes) {
         if (change.kind === 'remove' || change.isNew) outbound.forget(change.cable)
@@ -79,13 +84,14 @@ async function inboundHalf(): Promise<Half> {
     random: bytes => void randomFillSync(bytes),
     wallNowMs: systemClock.wallMs,
     autoCiphers: start.autoCiphers,
+    monotonicMs: systemClock.monotonicMs,
     wakeOutbound: () => native.wake(start.otherWakeFd),
     foreignSink(bytes, remote) {
       report({ kind: 'foreign', remote, bytes })
       return true
     },
   })
-  const { inbound, outbox, context, batch } = built
+  const { inbound, outbox, tap, wireguard, context, batch } = built
   return {
     context,
     batch,
@@ -102,6 +108,10 @@ async function inboundHalf(): Promise<Half> {
       else if (mail.kind === 'link') {
         if (mail.up) inbound.resume(nowMs)
         else inbound.suspend(nowMs)
+        report({ kind: 'applied', serial: mail.serial })
+      } else if (mail.kind === 'captures') {
+        tap.use(mail.order)
+        for (const cable of mail.rekey) wireguard.wanted(cable, nowMs)
         report({ kind: 'applied', serial: mail.serial })
       }
     },

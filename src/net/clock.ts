@@ -11,3 +11,15 @@ export const systemClock: Clock = {
   monotonicMs: () => Number(process.hrtime.bigint()) / 1e6,
   wallMs: () => Date.now(),
 }
+
+/** By how much an offset may be off: the wall clock is read in whole milliseconds. */
+const offsetErrorMs = 2
+
+/**
+ * The wall clock minus the monotonic clock, in ms: `before` while that is right, so that what is added
+ * to it keeps its order, or a new one when the wall clock was set.
+ */
+export function wallOffsetMs(before: number): number {
+  const offset = systemClock.wallMs() - systemClock.monotonicMs()
+  return Math.abs(offset - before) <= offsetErrorMs ? before : offset
+}

@@ -80,6 +80,12 @@ export function socketFds(pair: SocketPair): number[] {
   return sockets.flatMap(socket => (socket ? [socket.fd] : []))
 }
 
+/** The local port of each descriptor. */
+export function socketPorts(pair: SocketPair | undefined): ReadonlyMap<number, number> {
+  const sockets = pair ? [pair.ipv4, pair.ipv6, ...pair.entropy4, ...pair.entropy6] : []
+  return new Map(sockets.flatMap(socket => (socket ? [[socket.fd, socket.port]] : [])))
+}
+
 function openOnce(native: SetupFunctions, options: SocketOptions): SocketPair {
   const opened: UdpOpened[] = []
   const open = (family: 4 | 6, port: number, sendOnly: boolean) => {

@@ -3,6 +3,7 @@
 
 import type { Datapath } from '../../src/datapath/datapath.ts'
 import type { Remote } from '../../src/net/address.ts'
+import type { CaptureReader } from '../../src/tables/capture.ts'
 import type { CableStatus, DatapathStatus } from '../../src/tables/status.ts'
 import { emptyTables, type Tables } from '../../src/tables/tables.ts'
 
@@ -69,6 +70,10 @@ export class FakeDatapath implements Datapath {
   sendForeign(to: Remote, bytes: Uint8Array): boolean {
     if (this.queueHasRoom) this.sent.push({ to, bytes })
     return this.queueHasRoom
+  }
+
+  async startCapture(): Promise<CaptureReader> {
+    return { read: async () => undefined, stop: async () => {}, wipe: () => {} }
   }
 
   async stop(): Promise<void> {

@@ -302,6 +302,7 @@ export class Party {
         this.waiting.delete(cable)
         break
       case 'clearSource':
+      case 'ephemeral':
       case 'handshake':
         break
       default:

@@ -3,6 +3,7 @@
 
 import type { Datapath } from '../../src/datapath/datapath.ts'
 import type { Remote } from '../../src/net/address.ts'
+import type { CaptureBlock, CaptureReader, CaptureRequest } from '../../src/tables/capture.ts'
 import type { DatapathStatus } from '../../src/tables/status.ts'
 import { emptyTables, type Tables } from '../../src/tables/tables.ts'
 
@@ -14,6 +15,10 @@ export class ScriptedDatapath implements Datapath {
   /** Awaited before the tables are in force; a rejection refuses them. */
   beforeApply: (tables: Tables) => Promise<void> = async () => undefined
   queueHasRoom = true
+  /** Captures that were asked for, and the blocks that they give. */
+  readonly captures: CaptureRequest[] = []
+  capturesStopped = 0
+  blocks: CaptureBlock[] = []
   /** Fields of the status that differ from the usual. */
   statusFields: Partial<DatapathStatus> = {}
 
@@ -46,6 +51,17 @@ export class ScriptedDatapath implements Datapath {
   sendForeign(to: Remote, bytes: Uint8Array): boolean {
     if (this.queueHasRoom) this.sent.push({ to, bytes: bytes.slice() })
     return this.queueHasRoom
+  }
+
+  async startCapture(request: CaptureRequest): Promise<CaptureReader> {
+    this.captures.push(request)
+    return {
+      read: async () => this.blocks.shift(),
+      stop: async () => {
+        this.capturesStopped++
+      },
+      wipe: () => {},
+    }
   }
 
   async stop(): Promise<void> {

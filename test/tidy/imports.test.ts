@@ -48,6 +48,12 @@ const rules: Readonly<Record<string, Rule>> = {
     code: ['packet'],
     public: ['mss.ts', 'prefix-trie.ts'],
   },
+  capture: {
+    why: 'shows what passes, on both ends: records in the workers, pcapng in the command',
+    code: ['net', 'tables', 'packet'],
+    types: ['native.ts'],
+    public: ['filter.ts', 'pcapng.ts', 'record.ts', 'ring.ts', 'segments.ts', 'tap.ts'],
+  },
   cable: {
     why: 'turns decisions of a protocol, which is handed in, into slots, remotes and datagrams',
     code: ['net', 'packet', 'tables'],
@@ -61,7 +67,7 @@ const rules: Readonly<Record<string, Rule>> = {
     why: 'the only place that knows the order',
     code: [
       ...['net', 'tables', 'native.ts', 'packet'],
-      ...['tun', 'udp', 'crypto', 'routing', 'cable'],
+      ...['tun', 'udp', 'crypto', 'routing', 'capture', 'cable'],
     ],
     public: ['datapath.ts'],
   },
@@ -89,7 +95,7 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   cli: {
     why: 'short commands load no daemon: only the name of a log level',
-    code: ['net', 'tables', 'wire', 'lab', 'daemon/log.ts'],
+    code: ['net', 'tables', 'capture', 'wire', 'lab', 'daemon/log.ts'],
     types: ['daemon'],
     lazy: ['daemon'],
     public: [],

@@ -4,6 +4,8 @@
 import { createCipheriv, createHash } from 'node:crypto'
 import sodium from 'libsodium-wrappers'
 import { writeRemote } from '../../../src/cable/remotes.ts'
+import { createRing, type Ring } from '../../../src/capture/ring.ts'
+import type { TapOrder, TapSpec } from '../../../src/capture/tap.ts'
 import { createXchacha } from '../../../src/crypto/xchacha.ts'
 import {
   type BuiltInbound,
@@ -83,6 +85,7 @@ export class SimGateway {
       wakeInbound: () => {
         this.#isInboundWoken = true
       },
+      monotonicMs: () => this.#network.nowMs,
     })
     this.#inbound = buildInbound({
       ...{ native, memory, tunFd, coalesce: 0 },
@@ -90,6 +93,7 @@ export class SimGateway {
       random: seededBytes(options.random),
       autoCiphers: options.autoCiphers ?? ['aes-256-gcm', 'chacha20-poly1305'],
       wallNowMs: () => this.#network.nowMs + this.wallOffsetMs,
+      monotonicMs: () => this.#network.nowMs,
       wakeOutbound: () => {
         this.#isOutboundWoken = true
       },
@@ -131,6 +135,26 @@ export class SimGateway {
     this.tables = tables
     this.#indices = plan.indices
     this.#breathe()
+  }
+
+  /** Starts a capture, as the main thread does; `rekey` asks its cables for new sessions. */
+  capture(spec: Partial<TapSpec> = {}, rekey = false): Record<'outbound' | 'inbound', Ring> {
+    const rings = { outbound: createRing(), inbound: createRing() }
+    const remotes = [...this.#indices.values()]
+    const common = { filter: undefined, cables: undefined, remotes, snaplenBytes: 65_535 }
+    const stages = { whole: false, inner: true, wire: true, keys: false }
+    const wallOffsetMs = Float64Array.of(this.wallOffsetMs)
+    const ports = new Map([[udpFd, Number(this.#address.split(':').at(-1))]])
+    const order = (ring: Ring): TapOrder => ({
+      specs: [{ ...common, ...stages, ...spec, ring }],
+      ...{ ports, wallOffsetMs },
+    })
+    this.#outbound.tap.use(order(rings.outbound))
+    this.#inbound.tap.use(order(rings.inbound))
+    const nowMs = this.#network.nowMs
+    if (rekey) for (const cable of remotes) this.#inbound.wireguard.wanted(cable, nowMs)
+    this.#breathe()
+    return rings
   }
 
   /** An inner packet from a pod. */
@@ -289,6 +313,8 @@ export class SimGateway {
       trains[at + TRAIN.LENGTH] = datagram.bytes.length
       trains[at + TRAIN.SEGMENT_SIZE] = datagram.bytes.length
       trains[at + TRAIN.TOS] = datagram.tos
+      trains[at + TRAIN.FD] = udpFd
+      trains[at + TRAIN.SLOT] = -1
       const record = writeRemote(new Uint8Array(REMOTE.BYTES), parseRemote(datagram.from))
       trains.set(new Int32Array(record.buffer), at + TRAIN.REMOTE)
     }

@@ -98,6 +98,7 @@ test('the way out allocates nothing per superpacket', () => {
   const { outbound, batch } = buildOutbound({
     ...{ native: idleNative(contexts), memory, tunFd: 1, segmentsMax: 128 },
     wakeInbound: () => {},
+    monotonicMs: () => 0,
   })
   publishSlot(memory)
   memory.remotes.set(writeRemote(new Uint8Array(REMOTE.BYTES), parseRemote('192.0.2.1:4500')))
@@ -122,6 +123,7 @@ test('the way in allocates nothing per superpacket', () => {
     random: () => {},
     wallNowMs: () => 0,
     autoCiphers: [],
+    monotonicMs: () => 0,
     wakeOutbound: () => {},
     foreignSink: () => true,
   })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Outbox } from '../../../src/cable/outbox.ts'
 import { writeRemote } from '../../../src/cable/remotes.ts'
+import { Tap } from '../../../src/capture/tap.ts'
 import { Sender } from '../../../src/datapath/sender.ts'
 import type { BreathFunctions } from '../../../src/native.ts'
 import { parseRemote } from '../../../src/net/address.ts'
@@ -49,7 +50,8 @@ function harness(script: Answer[]) {
     batch.trains[train * TRAIN.WORDS + TRAIN.FD] = 9
   }
   const unsegmented = new Uint8Array(16)
-  const sender = new Sender(native, 0, batch, memory, unsegmented)
+  const tap = new Tap({ memory, monotonicMs: () => 0, slotOfIndex: () => -1 })
+  const sender = new Sender(native, 0, batch, memory, unsegmented, tap)
   const failed = () => memory.counters[0][4 * COUNTER.WORDS + drop.sendFailed]
   return { memory, batch, calls, sender, unsegmented, failed }
 }
