@@ -216,7 +216,7 @@ function interfaceName(text: string): string {
   throw new InvalidArgumentError('expected 1 to 15 characters without spaces, slashes and colons')
 }
 
-function integerWithin(least: number, most: number): (text: string) => number {
+export function integerWithin(least: number, most: number): (text: string) => number {
   return text => {
     const value = /^\d{1,9}$/.test(text) ? Number(text) : -1
     if (value >= least && value <= most) return value

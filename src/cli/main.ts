@@ -36,6 +36,11 @@ const commands: readonly CommandEntry[] = [
     summary: 'show the cables of a data path, or change the cipher of one',
     load: async () => (await import('./cable.ts')).cableCommand(),
   },
+  {
+    name: 'capture',
+    summary: 'capture packets as pcapng, for Wireshark and tcpdump',
+    load: async () => (await import('./capture.ts')).captureCommand(),
+  },
 ]
 
 /** Runs one command line, without the program's name. Never rejects. */

@@ -7,8 +7,10 @@ import { connect, type Socket } from 'node:net'
 import { basename, dirname } from 'node:path'
 import type { Remote } from '../net/address.ts'
 import { exitCode, GatewayError } from '../net/errors.ts'
+import type { CaptureBlock, CaptureRequest } from '../tables/capture.ts'
 import type { DatapathStatus, ForeignDatagram } from '../tables/status.ts'
 import type { Tables } from '../tables/tables.ts'
+import { decodeCaptureBlock, encodeCaptureRequest } from './capture.ts'
 import {
   decodeError,
   decodeForeign,
@@ -54,6 +56,7 @@ export class DatapathClient {
   readonly #waiting = new Map<number, Waiting>()
   #lastId = 0
   #listener: ForeignListener | undefined
+  #captureListener: ((block: CaptureBlock) => void) | undefined
   /** Why the connection ends, once that is known, and what the data path said about it. */
   #reason: string | undefined
   #farewell: GatewayError | undefined
@@ -111,6 +114,26 @@ export class DatapathClient {
     await this.#request(frameType.subscribe, plainBody({}))
   }
 
+  /** From now on captured packets are handed to the listener. One capture for a connection. */
+  async capture(request: CaptureRequest, listener: (block: CaptureBlock) => void): Promise<void> {
+    this.#captureListener = listener
+    await this.#request(frameType.capture, encodeCaptureRequest(request))
+  }
+
+  /** Resolves when the listener has been given all that was captured until now. */
+  async endCapture(): Promise<void> {
+    await this.#request(frameType.endCapture, plainBody({}))
+  }
+
+  /** Reads nothing more from the data path until `resume`. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
   /** Sends a datagram from the cable port. False when the data path's queue was full. */
   async sendForeign(to: Remote, bytes: Uint8Array): Promise<boolean> {
     return decodeSent(await this.#request(frameType.sendForeign, encodeSend(to, bytes)))
@@ -155,6 +178,9 @@ export class DatapathClient {
     if (frame.type === frameType.foreign) {
       const { datagram, missed } = decodeForeign(body)
       this.#listener?.(datagram, missed)
+    } else if (frame.type === frameType.captured) {
+      this.#captureListener?.(decodeCaptureBlock(body))
+      frame.bytes.fill(0)
     } else if (frame.type === frameType.ok) {
       this.#settle(frame.id)?.resolve(body)
     } else if (frame.type === frameType.error) {

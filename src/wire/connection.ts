@@ -7,8 +7,10 @@
 import type { Socket } from 'node:net'
 import type { Remote } from '../net/address.ts'
 import { GatewayError } from '../net/errors.ts'
+import type { CaptureReader, CaptureRequest } from '../tables/capture.ts'
 import type { DatapathStatus, ForeignDatagram } from '../tables/status.ts'
 import type { Tables } from '../tables/tables.ts'
+import { decodeCaptureRequest, encodeCaptureBlock } from './capture.ts'
 import {
   agreeVersion,
   decodeSend,
@@ -39,6 +41,7 @@ export interface ConnectionTarget {
   apply(tables: Tables): Promise<void>
   status(): DatapathStatus
   sendForeign(to: Remote, bytes: Uint8Array): boolean
+  startCapture(request: CaptureRequest): Promise<CaptureReader>
 }
 
 /** Limits of one connection. */
@@ -54,6 +57,12 @@ export const connectionLimits = {
   /** Datagrams pushed to one subscriber: at most so many in a second, after a burst. */
   pushesPerSecond: 1000,
   pushBurst: 256,
+  /** Captured packets that wait to be read by the client; no more are taken before it has. */
+  unsentCapturedBytes: 4 * 1024 * 1024,
+  /** Of one worker, in one frame. */
+  captureBlockBytes: 1024 * 1024,
+  /** How often a capture without packets is looked at. */
+  captureIdleMs: 10,
   /** How long a client may take to read the last bytes, once its connection ends. */
   farewellMs: 2000,
 } as const
@@ -72,6 +81,10 @@ export class Connection {
   #ended = false
   #subscribed = false
   #missed = 0
+  #capture: CaptureReader | 'starting' | undefined
+  /** Set when a capture ends: called once nothing is left of it. */
+  #whenRead: (() => void) | undefined
+  #captureTimer: NodeJS.Timeout | undefined
   #pushTokens: number = connectionLimits.pushBurst
   #pushTokensAtMs = 0
 
@@ -94,6 +107,7 @@ export class Connection {
       clearTimeout(this.#helloTimer)
       this.#ended = true
       this.#reader.wipe()
+      this.#stopCapture()
     })
   }
 
@@ -175,6 +189,7 @@ export class Connection {
     const socket = this.#socket
     this.#ended = true
     this.#reader.wipe()
+    this.#stopCapture()
     const timer = setTimeout(() => socket.destroy(), connectionLimits.farewellMs)
     timer.unref()
     socket.on('close', () => clearTimeout(timer))
@@ -228,6 +243,12 @@ export class Connection {
       case frameType.subscribe:
         this.#subscribed = true
         return plainBody({})
+      case frameType.capture:
+        this.#startCapture(frame, decodeCaptureRequest(body))
+        return undefined
+      case frameType.endCapture:
+        this.#endCapture(frame)
+        return undefined
       case frameType.sendForeign: {
         const { to, bytes } = decodeSend(body)
         return plainBody({ sent: target.sendForeign(to, bytes) })
@@ -259,6 +280,88 @@ export class Connection {
         answered()
       },
     )
+  }
+
+  #startCapture(frame: Frame, request: CaptureRequest): void {
+    if (this.#capture !== undefined)
+      throw new GatewayError('EBUSY', 'this connection has a capture already')
+    this.#capture = 'starting'
+    this.#unanswered++
+    const answered = () => {
+      this.#unanswered--
+      this.#pump()
+    }
+    this.#target.startCapture(request).then(
+      reader => {
+        this.#capture = reader
+        // The client may have gone meanwhile.
+        if (this.#ended) this.#stopCapture()
+        else {
+          this.#send(frameType.ok, frame.id, plainBody({}))
+          this.#pushCaptured(reader, request.keys)
+        }
+        answered()
+      },
+      (error: unknown) => {
+        this.#capture = undefined
+        this.#fail(frame, error)
+        answered()
+      },
+    )
+  }
+
+  /** Takes what was captured as fast as the client reads; what it does not, the capture loses. */
+  #pushCaptured(reader: CaptureReader, isSecret: boolean): void {
+    const { unsentCapturedBytes, captureBlockBytes, captureIdleMs } = connectionLimits
+    const again = (ms: number) => {
+      const push = () => this.#pushCaptured(reader, isSecret)
+      if (this.#capture !== reader) return
+      if (ms === 0) setImmediate(push)
+      else this.#captureTimer = setTimeout(push, ms)
+    }
+    if (this.#capture !== reader) return
+    if (this.#socket.writableLength > unsentCapturedBytes) {
+      again(captureIdleMs)
+      return
+    }
+    reader.read(captureBlockBytes).then(
+      block => {
+        if (this.#ended || block === undefined) {
+          this.#whenRead?.()
+          again(captureIdleMs)
+          return
+        }
+        const bytes = encodeFrame(frameType.captured, 0, encodeCaptureBlock(block))
+        this.#socket.write(bytes, () => isSecret && bytes.fill(0))
+        again(0)
+      },
+      (error: unknown) => this.refuse(asGatewayError(error)),
+    )
+  }
+
+  /** Answered when all that was captured until now has been pushed. */
+  #endCapture(frame: Frame): void {
+    const reader = this.#capture
+    if (reader === undefined || reader === 'starting')
+      throw new GatewayError('ENOENT', 'this connection has no capture')
+    this.#unanswered++
+    void reader.stop().then(() => {
+      this.#whenRead = () => {
+        this.#stopCapture()
+        this.#send(frameType.ok, frame.id, plainBody({}))
+        this.#unanswered--
+        this.#pump()
+      }
+    })
+  }
+
+  #stopCapture(): void {
+    clearTimeout(this.#captureTimer)
+    const reader = this.#capture
+    if (reader === undefined || reader === 'starting') return
+    this.#capture = undefined
+    this.#whenRead = undefined
+    void reader.stop().then(() => reader.wipe())
   }
 
   #fail(frame: Frame, error: unknown): void {

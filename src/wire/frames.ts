@@ -20,12 +20,16 @@ export const frameType = {
   status: 4,
   subscribe: 5,
   sendForeign: 6,
+  capture: 7,
+  endCapture: 8,
   /** The answer to the request with this id. */
   ok: 0x80,
   /** The request with this id failed; with id 0 the connection did, and ends. */
   error: 0x81,
   /** A datagram that is no cable packet, to those who subscribed. Its id is 0. */
   foreign: 0x82,
+  /** Captured packets, to those who asked for a capture. Its id is 0. */
+  captured: 0x83,
 } as const
 
 /** More than the largest legal snapshot takes (16 384 cables, 130 560 prefixes: about 12 MB). */

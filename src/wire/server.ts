@@ -125,6 +125,7 @@ function oneAtATime(datapath: ConnectionTarget, log: (line: string) => void): Co
     },
     status: () => datapath.status(),
     sendForeign: (to, bytes) => datapath.sendForeign(to, bytes),
+    startCapture: request => datapath.startCapture(request),
     apply(tables) {
       const applied = last.then(() => applyNow(tables))
       last = applied.catch(() => undefined)

@@ -8,7 +8,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { codeOf, filesOf, lineAt, textOf } from '../support/tree.ts'
 
-const folders = ['packet', 'crypto', 'cable', 'routing', 'capture', 'datapath', 'tun', 'udp'] as const
+const folders = [
+  'packet',
+  'crypto',
+  'cable',
+  'routing',
+  'capture',
+  'datapath',
+  'tun',
+  'udp',
+] as const
 
 const banned = {
   waiting: /\b(?:async|await|Promise)\b/g,
