@@ -149,11 +149,13 @@ class BlockWriter {
   }
 
   u16(value: number): void {
-    this.#view.setUint16(this.#grow(2), value, true)
+    const at = this.#grow(2)
+    this.#view.setUint16(at, value, true)
   }
 
   u32(value: number): void {
-    this.#view.setUint32(this.#grow(4), value, true)
+    const at = this.#grow(4)
+    this.#view.setUint32(at, value, true)
   }
 
   /** Nanoseconds since 1970 as 64 bits, the high half first. */
@@ -191,7 +193,7 @@ class BlockWriter {
     return this.#bytes.subarray(0, length)
   }
 
-  /** Room for so many bytes: where it starts. */
+  /** Room for so many bytes: where it starts. May exchange the memory. */
   #grow(bytes: number): number {
     const at = this.#length
     this.#length += bytes

@@ -12,6 +12,7 @@ import { plainBody } from './codec.ts'
 import {
   type Fields,
   has,
+  invalid,
   readBoolean,
   readBytes,
   readInteger,
@@ -69,5 +70,8 @@ export function decodeCaptureBlock(body: Body): CaptureBlock {
 }
 
 function readNames(head: Fields): string[] {
-  return readList(head, 'cables', limits.cables).map(String)
+  return readList(head, 'cables', limits.cables).map(name => {
+    if (typeof name === 'string') return name
+    throw invalid('cables', 'expected names')
+  })
 }
