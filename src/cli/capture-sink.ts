@@ -21,6 +21,7 @@ export class ReaderGone extends Error {}
 export function fileSink(path: string): Sink {
   const fd = withPath(path, () => openSync(path, 'w', 0o600))
   withPath(path, () => fchmodSync(fd, 0o600))
+  let isOpen = true
   let written = 0
   return {
     name: path,
@@ -32,7 +33,10 @@ export function fileSink(path: string): Sink {
         at += withPath(path, () => writeSync(fd, bytes, at, bytes.length - at))
       written += bytes.length
     },
-    close: () => closeSync(fd),
+    close() {
+      if (isOpen) closeSync(fd)
+      isOpen = false
+    },
   }
 }
 

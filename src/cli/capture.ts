@@ -74,10 +74,7 @@ async function capture(words: readonly string[], flags: Flags): Promise<void> {
   checkOutput(flags)
   const client = await DatapathClient.connect(findSocket(flags))
   const tables = flags.keys ? await client.readTables({ keys: true }) : undefined
-  if (flags.keys)
-    process.stderr.write(
-      'the keys of these sessions and the private key of this gateway go into the capture: whoever has it can read and forge their traffic\n',
-    )
+  if (flags.keys) await warn(client, request)
   const { filter, snaplenBytes } = request
   const section = { application: 'hawser', filter, snaplenBytes }
   const ending = new Ending(flags.duration)
@@ -89,6 +86,20 @@ async function capture(words: readonly string[], flags: Flags): Promise<void> {
     ending.forget()
     client.close()
     if (tables) wipeTables(tables)
+  }
+}
+
+/** What a file with keys is, and what they do not open. */
+async function warn(client: DatapathClient, { cables }: CaptureRequest): Promise<void> {
+  const isCaptured = (name: string) => cables?.includes(name) ?? true
+  const { cables: all } = await client.status()
+  const sealed = all.filter(({ name, cipher }) => isCaptured(name) && cipher === 'aes-256-gcm')
+  process.stderr.write(
+    'the private key of this gateway goes into the capture: whoever has it reads these sessions\n',
+  )
+  if (sealed.length > 0) {
+    const names = sealed.map(({ name }) => name).join(', ')
+    process.stderr.write(`Wireshark opens no AES: the datagrams of ${names} stay closed\n`)
   }
 }
 
@@ -165,6 +176,9 @@ class Ending {
   }
 }
 
+/** In front of the first file. */
+const nowhere: Sink = { name: '', bytes: 0, async write() {}, close() {} }
+
 class Recording {
   readonly #client: DatapathClient
   readonly #flags: Flags
@@ -175,7 +189,7 @@ class Recording {
   #queuedBytes = 0
   #wake = () => {}
   #isClosed = false
-  #sink: Sink
+  #sink: Sink = nowhere
 
   constructor(client: DatapathClient, flags: Flags, options: SectionOptions, ending: Ending) {
     const { write = '-', rotate, files = Number.POSITIVE_INFINITY } = flags
@@ -184,20 +198,21 @@ class Recording {
     this.#section = new CaptureSection(options)
     this.#ending = ending
     this.#files = rotate === undefined ? undefined : new RotatingFiles(write, files)
-    this.#sink = this.#files?.next() ?? (write === '-' ? standardOutputSink() : fileSink(write))
   }
 
-  /** Writes until it is over. */
+  /** Captures until it is over. A file of that name is only replaced once a capture has begun. */
   async run(request: CaptureRequest): Promise<void> {
     void this.#ending.over.then(() => this.#wake())
     void this.#client.closed.then(() => {
       this.#isClosed = true
       this.#wake()
     })
+    await this.#client.capture(request, block => this.#take(block))
+    const { write = '-' } = this.#flags
+    this.#sink = this.#files?.next() ?? (write === '-' ? standardOutputSink() : fileSink(write))
     try {
       // A reader is told at once what is to come.
       await this.#sink.write(this.#section.begin())
-      await this.#client.capture(request, block => this.#take(block))
       process.stderr.write(`capturing to ${this.#sink.name}; Ctrl-C ends it\n`)
       await this.#write()
       // What is on its way belongs to it.

@@ -29,7 +29,7 @@ print("listening")
 connection = listener.accept()[0]
 while connection.recv(65536): pass`
 const source = `import socket, sys
-socket.create_connection((sys.argv[1], 5000)).sendall(bytes(2 * 1024 * 1024))`
+socket.create_connection((sys.argv[1], 5000)).sendall(bytes(int(sys.argv[2]) * 1024 * 1024))`
 
 let serial = 0
 
@@ -43,11 +43,16 @@ async function capture(spaces: Spaces, ...args: readonly string[]) {
   const over = ended(child)
   const said = () => output().stderr.toString()
   await eventually(() => said().includes('capturing to') || child.exitCode !== null, said)
+  const signal = (name: string) =>
+    spaces.mustRun(east.gateway, ['sh', '-c', `kill -${name} $(cat ${pidFile})`])
   return {
     over,
     said,
+    signal,
+    // nsenter stops itself with its child, and continues it.
+    resume: () => child.kill('SIGCONT'),
     async end() {
-      await spaces.mustRun(east.gateway, ['sh', '-c', `kill -INT $(cat ${pidFile})`])
+      await signal('INT')
       assert.equal(await over, 0, said())
       return said()
     },
@@ -57,6 +62,16 @@ async function capture(spaces: Spaces, ...args: readonly string[]) {
 async function ping(spaces: Spaces, ...options: string[]): Promise<void> {
   const command = ['ping', '-n', '-c', '3', '-i', '0.2', ...options, west.podAddress]
   await spaces.mustRun(east.pod, command)
+}
+
+/** Sends so many MiB by TCP from east to west. */
+async function transfer(spaces: Spaces, mebibytes: number): Promise<void> {
+  const server = spaces.start(west.pod, ['python3', '-uc', sink])
+  const output = collect(server)
+  const received = ended(server)
+  await eventually(() => output().stdout.includes('listening'))
+  await spaces.mustRun(east.pod, ['python3', '-c', source, west.podAddress, `${mebibytes}`])
+  await received
 }
 
 /** What tshark prints of these fields; it must not complain. */
@@ -74,12 +89,7 @@ test('ping and TCP are in the file as they were on the cable', async context => 
   const file = join(directory, 'all.pcapng')
   const running = await capture(spaces, '-w', file)
   await ping(spaces, '-s', '1000')
-  const server = spaces.start(west.pod, ['python3', '-uc', sink])
-  const output = collect(server)
-  const received = ended(server)
-  await eventually(() => output().stdout.includes('listening'))
-  await spaces.mustRun(east.pod, ['python3', '-c', source, west.podAddress])
-  await received
+  await transfer(spaces, 2)
   const said = await running.end()
   assert.match(said, /\d+ packets captured\n$/)
 
@@ -194,4 +204,34 @@ test('a filter, a pipe, rotation, and readers that go', async context => {
   const full = await spaces.run(east.gateway, ['sh', '-c', `${hawser} capture >/dev/full`])
   assert.equal(full.code, 1)
   assert.match(full.stderr, /cannot write standard output: no space is left.*\ntry: /)
+})
+
+test('a command that does not read costs packets of its own and none of the path', async context => {
+  const { spaces, gateways, directory } = await joined(context)
+  const file = join(directory, 'all.pcapng')
+  const running = await capture(spaces, '-w', file)
+  await running.signal('STOP')
+  await transfer(spaces, 64)
+  await ping(spaces)
+  running.resume()
+  const said = await running.end()
+  const [, captured, lost] = /(\d+) packets captured, (\d+) lost/.exec(said) ?? [said]
+  // Each segment is seen inside and on the wire.
+  const segments = (64 * 1024 * 1024) / 1380
+  assert.ok(Number(captured) > 1000 && Number(captured) + Number(lost) > 2 * segments, said)
+  const info = await spaces.mustRun(east.gateway, ['capinfos', '-M', file])
+  assert.match(info, /Number of stat entries = 1/)
+
+  // Four run, and those whose process is killed make room for others.
+  const four = await Promise.all(
+    ['a', 'b', 'c', 'd'].map(name => capture(spaces, '-w', join(directory, name))),
+  )
+  const fifth = [hawser, 'capture', '-w', join(directory, 'e'), '--duration', '1']
+  const refused = await spaces.run(east.gateway, fifth)
+  assert.deepEqual([refused.code, readdirSync(directory).includes('e')], [1, false])
+  assert.match(refused.stderr, /4 captures are running already/)
+  for (const { signal } of four) await signal('KILL')
+  await Promise.all(four.map(({ over }) => over))
+  await eventually(async () => (await spaces.run(east.gateway, fifth)).code === 0)
+  assert.equal((await gateways.east.status()).up, true)
 })

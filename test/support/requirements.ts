@@ -6,7 +6,7 @@ import { accessSync, closeSync, constants, openSync } from 'node:fs'
 import { join } from 'node:path'
 
 const programs = [
-  ...['ip', 'ping', 'ethtool', 'wg', 'wg-quick', 'wireguard-go', 'iperf3', 'tcpdump'],
+  ...['ip', 'ping', 'ethtool', 'wg', 'wg-quick', 'wireguard-go', 'iperf3', 'tcpdump', 'tshark'],
   ...['nft', 'curl', 'unshare', 'nsenter', 'setpriv'],
 ]
 

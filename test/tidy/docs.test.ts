@@ -7,6 +7,7 @@ import { basename, join, posix } from 'node:path'
 import { test } from 'node:test'
 import type { Command } from 'commander'
 import { cableCommand } from '../../src/cli/cable.ts'
+import { captureCommand } from '../../src/cli/capture.ts'
 import { datapathCommands } from '../../src/cli/datapath.ts'
 import { explainDrop } from '../../src/cli/drop-reasons.ts'
 import { labCommand } from '../../src/cli/lab.ts'
@@ -110,10 +111,9 @@ test('paths of ours that are named are there', () => {
 })
 
 const commands = new Map<string, Command>(
-  [labCommand(), cableCommand(), wgCommand(), ...datapathCommands()].map(command => [
-    command.name(),
-    command,
-  ]),
+  [labCommand(), cableCommand(), captureCommand(), wgCommand(), ...datapathCommands()].map(
+    command => [command.name(), command],
+  ),
 )
 
 /** Options of the program itself, and of every command. */
