@@ -16,6 +16,8 @@ export interface CapturedPacket {
   readonly lengthBytes: number
 }
 
+const scratch = new Uint8Array(65_535)
+
 /** FIN and PSH, and CWR, in byte 13 of a TCP header. */
 const lastOnly = 0x01 | 0x08
 const firstOnly = 0x80
@@ -95,7 +97,9 @@ function finishSegment(
     writeIpv4Checksum(packet, 0, (packet[0] & 15) * 4)
   } else write16(packet, IPV6.PAYLOAD_LENGTH, lengthBytes - IPV6.BYTES)
   const isWhole = packet.length === lengthBytes
-  const view = new PacketView(isWhole ? packet : padded(packet, lengthBytes))
+  // Of a packet that was cut the decoder sees the start, in a memory as large as the whole.
+  if (!isWhole) scratch.set(packet)
+  const view = new PacketView(isWhole ? packet : scratch)
   if (!view.decode(0, lengthBytes)) return
   const transport = view.transportOffset
   if (view.protocol === PROTOCOL.TCP) {
@@ -106,11 +110,4 @@ function finishSegment(
   } else write16(packet, transport + UDP.LENGTH, lengthBytes - transport)
   // UDP over IPv4 needs none, and the one that the kernel made for the wire is not known.
   if (isWhole && !(isWire && isIpv4)) writeTransportChecksum(view)
-}
-
-/** A packet of its whole length for the decoder, which reads headers alone. */
-function padded(packet: Uint8Array, lengthBytes: number): Uint8Array {
-  const whole = new Uint8Array(lengthBytes)
-  whole.set(packet)
-  return whole
 }
