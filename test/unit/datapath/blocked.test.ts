@@ -55,6 +55,7 @@ function harness() {
   const { outbound } = buildOutbound({
     ...{ native, memory, tunFd: 0, segmentsMax: 1 },
     wakeInbound: () => {},
+    monotonicMs: () => 0,
   })
   const breathe = () => {
     stepBreath(memory, worker.outbound)
