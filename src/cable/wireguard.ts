@@ -115,6 +115,13 @@ export class WireguardDriver implements CableDriver {
     this.#enact(nowMs)
   }
 
+  /** A session that somebody who looks on sees from its first message. */
+  rekey(cable: number, nowMs: number): void {
+    if (!this.#cables.has(cable)) return
+    this.#parts.protocol.wantHandshake(cable, nowMs, this.#parts.wallNowMs(), true)
+    this.#enact(nowMs)
+  }
+
   /** The engine looks at what was sent every 15 s while there is a session: nothing to do. */
   watch(): void {}
 

@@ -211,14 +211,18 @@ export class Protocol {
     return true
   }
 
-  /** The outbound worker has packets and no key, or a key that is due for renewal. */
-  wantHandshake(cable: number, nowMs: number, wallMs: number): void {
+  /**
+   * The outbound worker has packets and no key, or a key that is due for renewal. `isForced`: a new
+   * session is wanted however young the one in use is.
+   */
+  wantHandshake(cable: number, nowMs: number, wallMs: number, isForced = false): void {
     const tunnel = this.#byCable.get(cable)
     if (tunnel === undefined) return
     this.#device.wallOffsetMs = wallMs - nowMs
     // Asked before the outbound worker had seen the session that was just made.
     const current = tunnel.keypairs.usable(nowMs)
-    if (current && nowMs < current.createdMs + specification.rekeyTimeoutMs) return
+    const isYoung = current && nowMs < current.createdMs + specification.rekeyTimeoutMs
+    if (isYoung && !isForced) return
     tunnel.timers.handshakeWanted(nowMs)
     // Packets come only from a device that is up: `resume` is about to tell so.
     if (!this.#isUp) return

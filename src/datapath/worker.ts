@@ -111,7 +111,7 @@ async function inboundHalf(): Promise<Half> {
         report({ kind: 'applied', serial: mail.serial })
       } else if (mail.kind === 'captures') {
         tap.use(mail.order)
-        for (const cable of mail.rekey) wireguard.wanted(cable, nowMs)
+        for (const cable of mail.rekey) wireguard.rekey(cable, nowMs)
         report({ kind: 'applied', serial: mail.serial })
       }
     },
