@@ -1,7 +1,7 @@
 // Where a capture is written: a file, a set of files of which the oldest goes, or standard output.
 // What cannot be written ends the capture: a full disk with an error, a reader that has gone silently.
 
-import { closeSync, fchmodSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fchmodSync, fstatSync, openSync, rmSync, writeSync } from 'node:fs'
 import { extname } from 'node:path'
 import { GatewayError } from '../net/errors.ts'
 
@@ -20,7 +20,8 @@ export class ReaderGone extends Error {}
 /** A file that only its owner can read: captures hold what people said, and may hold keys. */
 export function fileSink(path: string): Sink {
   const fd = withPath(path, () => openSync(path, 'w', 0o600))
-  withPath(path, () => fchmodSync(fd, 0o600))
+  // A device or a pipe belongs to others too: the mode of /dev/null is not ours to change.
+  if (fstatSync(fd).isFile()) withPath(path, () => fchmodSync(fd, 0o600))
   let isOpen = true
   let written = 0
   return {

@@ -258,3 +258,12 @@ test('a data path that ends takes the capture with it, and leaves a whole file',
   await failed
   assert.deepEqual(statisticsOf(readFileSync(file)), [[0n, 1n, 0n]])
 })
+
+test('a device that is captured to keeps its mode', () => {
+  for (const device of ['/dev/null', '/dev/full']) {
+    const before = statSync(device).mode
+    fileSink(device).close()
+    assert.equal(statSync(device).mode, before)
+  }
+  assert.equal(statSync('/dev/null').mode & 0o777, 0o666)
+})
