@@ -296,7 +296,7 @@ class RunningDatapath implements Datapath {
       this.#tables = before.tables
       this.#indices = undo.indices
       if (old !== sockets) closeSockets(sockets, old)
-      if (old === sockets) this.#setFwmark(sockets, before.tables.device.fwmark)
+      if (old) this.#setFwmark(old, before.tables.device.fwmark)
       await this.#captures.refresh()
       throw new GatewayError('ENOSPC', `cable ${full}: the tables of the data path are full`)
     }
@@ -323,7 +323,14 @@ class RunningDatapath implements Datapath {
     }
     // The pair is in use: it stays, and what is missing is opened beside it.
     if (open !== undefined && device.listenPort === before.listenPort) {
-      return addEntropy(this.#native, open, options)
+      const pair = addEntropy(this.#native, open, options)
+      try {
+        if (device.fwmark !== before.fwmark) this.#setFwmark(open, device.fwmark)
+      } catch (error) {
+        closeSockets(pair, open)
+        throw error
+      }
+      return pair
     }
     return openSockets(this.#native, { ...options, port: device.listenPort })
   }
@@ -470,10 +477,9 @@ function sendSockets(pair: SocketPair | undefined): SendSockets {
   }
 }
 
-/** The forms of the AEAD that this CPU can execute. */
+/** The form of the AEAD that is in force for each cipher, as `cipher/form`. */
 function formsOf(native: Native): readonly string[] {
-  const { forms } = native.describe()
-  return Object.keys(forms).filter(name => forms[name])
+  return Object.entries(native.describe().aead).map(([cipher, { form }]) => `${cipher}/${form}`)
 }
 
 function equalKeys(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

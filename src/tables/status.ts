@@ -42,7 +42,7 @@ export interface CipherSpeed {
 export interface AeadStatus {
   /** The fastest first. Empty when a data path of an older version did not tell. */
   readonly speeds: readonly CipherSpeed[]
-  /** The forms of the AEAD that this CPU can execute. */
+  /** The form of the AEAD in force for each cipher, as `cipher/form`. */
   readonly forms: readonly string[]
 }
 
