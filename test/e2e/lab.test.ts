@@ -94,7 +94,8 @@ test('two labs live side by side; commands answer as they should', async context
 test('at a terminal the lab stays until Ctrl-C and names three things to try', async () => {
   const name = uniqueName()
   // script(1) gives the command a terminal and types what it is sent.
-  const line = `${hawser} lab run --name ${name}`
+  // `exec`: dash, between script and the command, would die of the Ctrl-C itself.
+  const line = `exec ${hawser} lab run --name ${name}`
   const child = spawn('script', ['-qec', line, '/dev/null'], { stdio: ['pipe', 'pipe', 'pipe'] })
   const both = collect(child)
   const finished = ended(child)
