@@ -106,10 +106,11 @@ export interface BreathFunctions {
   /**
    * Waits in one ppoll over the first `count` triples of `polls` and writes their revents. An
    * eventfd among them (events bit 0x10000) is drained when readable. `timeoutMs` may be fractional
-   * or Infinity. Then stores the monotonic time in state[STATE.NOW_MS]. Returns the number of ready
-   * descriptors; EINTR counts as 0.
+   * or Infinity. For the first `lingerMs` it looks again and again, between sched_yield calls, instead
+   * of sleeping (0: it sleeps at once; a deadline may be overslept by as much). Then stores the
+   * monotonic time in state[STATE.NOW_MS]. Returns the number of ready descriptors; EINTR counts as 0.
    */
-  poll(context: Context, count: number, timeoutMs: number): number
+  poll(context: Context, count: number, timeoutMs: number, lingerMs: number): number
   /**
    * Reads superpackets from a TUN device into rows [firstRow, rows.length) until EAGAIN, or until
    * the slab from byte `firstByte` on or the rows are full. Fills OFFSET, LENGTH, GSO, GSO_SIZE,

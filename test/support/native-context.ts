@@ -82,7 +82,7 @@ export function remoteView(memory: ContextMemory, train: number): DataView {
 /** Waits for an event on a descriptor and returns its revents; fails after ten seconds. */
 export function waitFor({ native, context, memory }: TestContext, fd: number, events: number) {
   memory.polls.set([fd, events, 0])
-  if (native.poll(context, 1, 10_000) !== 1) throw new Error(`nothing happened on ${fd}`)
+  if (native.poll(context, 1, 10_000, 0) !== 1) throw new Error(`nothing happened on ${fd}`)
   return memory.polls[POLL.WORDS - 1]
 }
 

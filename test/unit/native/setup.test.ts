@@ -24,7 +24,7 @@ test('a thread counts its own contexts, and they end with it', async () => {
     import { parentPort } from 'node:worker_threads'
     const { createTestContext } = await import(${JSON.stringify(support)})
     const { native, context } = createTestContext()
-    parentPort.postMessage([context, native.poll(context, 0, 0)])`
+    parentPort.postMessage([context, native.poll(context, 0, 0, 0)])`
   native.createContext(memory)
   for (let round = 0; round < 3; round++) {
     const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`))

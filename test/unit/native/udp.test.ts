@@ -228,7 +228,7 @@ namespaceTest('a full send buffer stops with EAGAIN and goes on where it stopped
     }
   }
   memory.polls.set([from, POLL.OUT, 0])
-  assert.equal(native.poll(context, 1, 0), 0)
+  assert.equal(native.poll(context, 1, 0, 0), 0)
   ip('link set lo down')
   execFileSync('tc', ['qdisc', 'del', 'dev', 'lo', 'root'])
   ip('link set lo up')
