@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <cmath>
 
 #include <memory>
 #include <vector>
@@ -21,6 +22,9 @@ struct AeadState;
 struct ContextHolder {
   Context context{};
   std::vector<pollfd> polls;
+  // How long the last poll took to find something: whether it pays to look for more before
+  // sleeping.
+  double waited_ms = HUGE_VAL;
   std::vector<Napi::ObjectReference> arrays;
 };
 

@@ -70,11 +70,14 @@ napi_value Poll(napi_env env, napi_callback_info info) {
     polls[i] = {triples[i * 3], static_cast<short>(triples[i * 3 + 1] & 0x7fff), 0};
   }
   const auto entries = static_cast<nfds_t>(count);
-  int ready = linger_ms > 0 && timeout_ms > 0 ? Linger(polls, entries, linger_ms) : 0;
+  const double start_ms = MonotonicMs();
+  int ready = 0;
+  if (timeout_ms > 0 && holder->waited_ms < linger_ms) ready = Linger(polls, entries, linger_ms);
   if (ready == 0) {
     const timespec timeout = Timespec(timeout_ms);
     ready = PollFor(polls, entries, timeout_ms == HUGE_VAL ? nullptr : &timeout);
   }
+  holder->waited_ms = MonotonicMs() - start_ms;
   for (int32_t i = 0; i < count; ++i) {
     const bool wake = (triples[i * 3 + 1] & kPollWake) != 0;
     if (wake && (polls[i].revents & POLLIN) != 0) Drain(polls[i].fd);

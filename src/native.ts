@@ -106,9 +106,10 @@ export interface BreathFunctions {
   /**
    * Waits in one ppoll over the first `count` triples of `polls` and writes their revents. An
    * eventfd among them (events bit 0x10000) is drained when readable. `timeoutMs` may be fractional
-   * or Infinity. For the first `lingerMs` it looks again and again, between sched_yield calls, instead
-   * of sleeping (0: it sleeps at once; a deadline may be overslept by as much). Then stores the
-   * monotonic time in state[STATE.NOW_MS]. Returns the number of ready descriptors; EINTR counts as 0.
+   * or Infinity. Where the last call of this context found something within `lingerMs`, it looks again
+   * and again for as long, between sched_yield calls, before it sleeps (0: never; a deadline may be
+   * overslept by as much). Then stores the monotonic time in state[STATE.NOW_MS]. Returns the number
+   * of ready descriptors; EINTR counts as 0.
    */
   poll(context: Context, count: number, timeoutMs: number, lingerMs: number): number
   /**

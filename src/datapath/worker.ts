@@ -157,9 +157,8 @@ function wipePresharedKeys(mail: Extract<Mail, { kind: 'apply' }>): void {
 }
 
 /**
- * How long a worker that just had something to do looks for more before it sleeps. Waking a sleeper
- * costs the sender an interrupt to another CPU, per packet where packets are few; see
- * docs/performance.md for what was measured.
+ * How long a busy worker looks for more before it sleeps. Waking a sleeper costs the sender an
+ * interrupt to another CPU, per packet where packets are small; see docs/performance.md.
  */
 const lingerMs = 0.02
 
@@ -168,7 +167,6 @@ function run(half: Half): string {
   const { context, batch } = half
   const { polls, state } = batch
   state[STATE.NOW_MS] = systemClock.monotonicMs()
-  let ready = 0
   for (;;) {
     const watched = half.watch(polls)
     const wakeAt = watched * POLL.WORDS
@@ -179,7 +177,7 @@ function run(half: Half): string {
       deadlineMs === Number.POSITIVE_INFINITY
         ? deadlineMs
         : Math.max(0, deadlineMs - state[STATE.NOW_MS])
-    ready = native.poll(context, watched + 1, timeoutMs, ready > 0 ? lingerMs : 0)
+    native.poll(context, watched + 1, timeoutMs, lingerMs)
     const nowMs = state[STATE.NOW_MS]
     const isWoken = polls[wakeAt + 2] !== 0
     stepBreath(start.memory, half.breathIndex)
