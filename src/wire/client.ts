@@ -1,7 +1,7 @@
 // The other end of the data path's socket (docs/wire.md): for the CLI, the lab and the control
 // daemon. Several requests may be in flight; each is answered under its own id. When the connection
 // ends, for whatever reason, all that wait fail with UNREACHABLE and `closed` resolves: whoever must
-// stay attached connects again.
+// stay attached connects again. A data path that does not answer in time ends it with TIMED_OUT.
 
 import { connect, type Socket } from 'node:net'
 import { basename, dirname } from 'node:path'
@@ -35,8 +35,12 @@ import { decodeTables, encodeTables } from './tables.ts'
 /** Where `hawser datapath` listens when it is not told otherwise: NAME.sock in here. */
 export const socketDirectory = '/run/hawser'
 
-/** A data path that does not answer for so long counts as unreachable. */
-const answerTimeoutMs = 30_000
+/** How long a data path may take to answer. Its main thread answers at once, unless it hangs. */
+export const answerLimitMs = {
+  usual: 5000,
+  /** The workers have to do it, after what was asked of them before. */
+  work: 30_000,
+} as const
 
 /** `missed` counts the datagrams since the subscription that were not pushed: too many, too slow. */
 export type ForeignListener = (datagram: ForeignDatagram, missed: number) => void
@@ -57,11 +61,11 @@ export class DatapathClient {
   #lastId = 0
   #listener: ForeignListener | undefined
   #captureListener: ((block: CaptureBlock) => void) | undefined
-  /** Why the connection ends, once that is known, and what the data path said about it. */
+  /** Why the connection ends, once that is known, and the error of whoever waits. */
   #reason: string | undefined
-  #farewell: GatewayError | undefined
+  #failure: GatewayError | undefined
 
-  /** Connects and says hello. Throws UNREACHABLE with exit code 3. */
+  /** Connects and says hello. Throws UNREACHABLE with exit code 3, TIMED_OUT with 4. */
   static async connect(path: string): Promise<DatapathClient> {
     const client = new DatapathClient(path, await openSocket(path))
     try {
@@ -85,7 +89,7 @@ export class DatapathClient {
       socket.on('close', () => {
         this.#reason ??= 'it closed the connection'
         this.#reader.wipe()
-        for (const id of [...this.#waiting.keys()]) this.#settle(id)?.reject(this.#unreachable())
+        for (const id of [...this.#waiting.keys()]) this.#settle(id)?.reject(this.#ended())
         resolve(this.#reason)
       })
     })
@@ -93,7 +97,7 @@ export class DatapathClient {
 
   /** Resolves when the data path forwards by the snapshot. Rejects with what it said against it. */
   async apply(tables: Tables): Promise<void> {
-    await this.#request(frameType.apply, encodeTables(tables, true))
+    await this.#request(frameType.apply, encodeTables(tables, true), answerLimitMs.work)
   }
 
   /** The snapshot in force; private and preshared keys only when asked for. */
@@ -117,12 +121,12 @@ export class DatapathClient {
   /** From now on captured packets are handed to the listener. One capture for a connection. */
   async capture(request: CaptureRequest, listener: (block: CaptureBlock) => void): Promise<void> {
     this.#captureListener = listener
-    await this.#request(frameType.capture, encodeCaptureRequest(request))
+    await this.#request(frameType.capture, encodeCaptureRequest(request), answerLimitMs.work)
   }
 
   /** Resolves when the listener has been given all that was captured until now. */
   async endCapture(): Promise<void> {
-    await this.#request(frameType.endCapture, plainBody({}))
+    await this.#request(frameType.endCapture, plainBody({}), answerLimitMs.work)
   }
 
   /** Reads nothing more from the data path until `resume`. */
@@ -144,19 +148,20 @@ export class DatapathClient {
     this.#socket.destroy()
   }
 
-  #request(type: number, body: Body): Promise<Body> {
+  #request(type: number, body: Body, limitMs: number = answerLimitMs.usual): Promise<Body> {
     return new Promise((resolve, reject) => {
       if (this.#reason !== undefined) {
-        reject(this.#unreachable())
+        reject(this.#ended())
         return
       }
       const id = ++this.#lastId
       const bytes = encodeFrame(type, id, body)
       body.trailer.fill(0)
       const timer = setTimeout(() => {
-        this.#reason ??= `no answer within ${answerTimeoutMs / 1000} s`
+        this.#reason ??= `no answer within ${limitMs / 1000} s`
+        this.#failure ??= timedOut(this.path, limitMs)
         this.#socket.destroy()
-      }, answerTimeoutMs)
+      }, limitMs)
       this.#waiting.set(id, { resolve, reject, timer })
       // An applied snapshot holds keys.
       this.#socket.write(bytes, () => bytes.fill(0))
@@ -189,7 +194,7 @@ export class DatapathClient {
       if (frame.id !== 0) this.#settle(frame.id)?.reject(error)
       else {
         this.#reason ??= error.message
-        this.#farewell ??= error
+        this.#failure ??= farewell(this.path, error)
       }
     }
   }
@@ -201,14 +206,8 @@ export class DatapathClient {
     return waiting
   }
 
-  #unreachable(): GatewayError {
-    const reason = this.#reason ?? 'the connection ended'
-    if (!this.#farewell) return unreachable(this.path, reason)
-    const { code, hint } = this.#farewell
-    return new GatewayError(code, `the data path at ${this.path} ended the connection: ${reason}`, {
-      ...(hint === undefined ? {} : { hint }),
-      exit: exitCode.unreachable,
-    })
+  #ended(): GatewayError {
+    return this.#failure ?? unreachable(this.path, this.#reason ?? 'the connection ended')
   }
 }
 
@@ -234,6 +233,23 @@ export function unreachable(path: string, reason: string, cause?: unknown): Gate
     hint: start,
     exit: exitCode.unreachable,
     cause,
+  })
+}
+
+/** Somebody holds the socket and hangs, or is no data path. */
+function timedOut(path: string, limitMs: number): GatewayError {
+  const message = `the data path at ${path} does not answer: nothing within ${limitMs / 1000} s`
+  return new GatewayError('TIMED_OUT', message, {
+    hint: `ss -xlp src ${path} names its process; if it hangs, start it again`,
+    exit: exitCode.timedOut,
+  })
+}
+
+/** What the data path said when it ended the connection. */
+function farewell(path: string, { code, message, hint }: GatewayError): GatewayError {
+  return new GatewayError(code, `the data path at ${path} ended the connection: ${message}`, {
+    ...(hint === undefined ? {} : { hint }),
+    exit: exitCode.unreachable,
   })
 }
 

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parsePrefix, parseRemote } from '../../../src/net/address.ts'
 import { exitCode, type GatewayError } from '../../../src/net/errors.ts'
 import type { ForeignDatagram } from '../../../src/tables/status.ts'
 import type { Tables } from '../../../src/tables/tables.ts'
-import { DatapathClient, unreachable } from '../../../src/wire/client.ts'
+import { answerLimitMs, DatapathClient, unreachable } from '../../../src/wire/client.ts'
 import { encodeFrame, frameType } from '../../../src/wire/frames.ts'
 import { temporaryDirectory, until } from '../../support/temporary.ts'
 import { serveWire } from '../../support/wire.ts'
@@ -113,6 +114,48 @@ test('a socket that is not there, or that nobody serves, is unreachable: exit co
   writeFileSync(absent, '')
   await assert.rejects(DatapathClient.connect(absent), { message: /nobody listens there$/ })
   assert.equal(unreachable('/run/hawser/gw0.sock', 'x').hint, 'hawser datapath --interface gw0')
+})
+
+test('a socket that accepts and never answers is given up: exit code 4', async context => {
+  const path = join(temporaryDirectory(context), 'x.sock')
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(path, resolve))
+  context.after(() => server.close())
+  context.mock.timers.enable({ apis: ['setTimeout'] })
+  const accepted = once(server, 'connection')
+  const connecting = assert.rejects(DatapathClient.connect(path), {
+    code: 'TIMED_OUT',
+    exit: exitCode.timedOut,
+    message: `the data path at ${path} does not answer: nothing within 5 s`,
+    hint: `ss -xlp src ${path} names its process; if it hangs, start it again`,
+  })
+  const [socket] = (await accepted) as [Socket]
+  // The hello is there, and so the clock of its answer runs.
+  await once(socket, 'data')
+  context.mock.timers.tick(answerLimitMs.usual)
+  await connecting
+})
+
+test('a snapshot may take longer than a question, and ends in the same way', async context => {
+  const { datapath, attach } = await serveWire(context)
+  const client = await attach()
+  const begun = Promise.withResolvers<void>()
+  datapath.beforeApply = () => {
+    begun.resolve()
+    return new Promise(() => undefined)
+  }
+  context.mock.timers.enable({ apis: ['setTimeout'] })
+  const applied = assert.rejects(client.apply(tables), {
+    code: 'TIMED_OUT',
+    exit: exitCode.timedOut,
+    message: /nothing within 30 s$/,
+  })
+  await begun.promise
+  context.mock.timers.tick(answerLimitMs.work - 1)
+  assert.equal((await client.status()).generation, 0)
+  context.mock.timers.tick(1)
+  await applied
+  assert.equal(await client.closed, 'no answer within 30 s')
 })
 
 test('all that waits fails when the data path goes away, with its reason', async context => {
