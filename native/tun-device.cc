@@ -66,7 +66,13 @@ Napi::Object Opened(Napi::Env env, int fd, const char* name) {
   return result;
 }
 
-Napi::Value Adopt(Napi::Env env, int fd) {
+void SetPersistent(Napi::Env env, int fd, const std::string& name) {
+  if (ioctl(fd, TUNSETPERSIST, 1) != 0) {
+    ThrowErrno(env, errno, "make TUN device " + name + " persistent");
+  }
+}
+
+Napi::Value Adopt(Napi::Env env, int fd, bool persistent) {
   const std::string what = "adopt descriptor " + std::to_string(fd);
   ifreq request = {};
   if (ioctl(fd, TUNGETIFF, &request) != 0) ThrowErrno(env, errno, what);
@@ -81,6 +87,7 @@ Napi::Value Adopt(Napi::Env env, int fd) {
     ThrowErrno(env, errno, what);
   }
   SetVnetHeader(env, fd, name);
+  if (persistent) SetPersistent(env, fd, name);
   return Opened(env, fd, request.ifr_name);
 }
 
@@ -123,11 +130,11 @@ class NetworkNamespace {
 Napi::Value OpenTun(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Napi::Object options = ObjectArgument(info, 0);
+  const bool persistent = BooleanOption(options, "persistent");
   if (options.Get("fd").IsNumber()) {
-    return Adopt(env, static_cast<int>(IntOption(options, "fd", 0, INT32_MAX)));
+    return Adopt(env, static_cast<int>(IntOption(options, "fd", 0, INT32_MAX)), persistent);
   }
   const std::string name = options.Get("name").ToString();
-  const bool persistent = BooleanOption(options, "persistent");
   if (name.size() >= IFNAMSIZ) ThrowErrno(env, ENAMETOOLONG, "open TUN device " + name);
   int flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR;
   if (BooleanOption(options, "multiQueue")) flags |= IFF_MULTI_QUEUE;
@@ -137,19 +144,18 @@ Napi::Value OpenTun(const Napi::CallbackInfo& info) {
   ifreq request = RequestFor(name, flags);
   int error = ioctl(fd.get(), TUNSETIFF, &request) == 0 ? 0 : errno;
   // A persistent device that is there with another MULTI_QUEUE flag cannot be attached to.
-  if (error == EINVAL && persistent && DeleteOther(env, name, flags)) {
+  if (error == EINVAL && BooleanOption(options, "mayReplace") && DeleteOther(env, name, flags)) {
     is_new = true;
     request = RequestFor(name, flags);
     error = ioctl(fd.get(), TUNSETIFF, &request) == 0 ? 0 : errno;
   }
   if (error != 0) ThrowErrno(env, error, "open TUN device " + name);
-  if (persistent && ioctl(fd.get(), TUNSETPERSIST, 1) != 0) {
-    ThrowErrno(env, errno, "make TUN device " + name + " persistent");
-  }
   SetVnetHeader(env, fd.get(), request.ifr_name);
   if (is_new && options.Get("mtuBytes").IsNumber()) {
     SetMtu(env, request.ifr_name, IntOption(options, "mtuBytes", 68, 65535));
   }
+  // Last: a device that was not had as it was asked for goes with its descriptor.
+  if (persistent) SetPersistent(env, fd.get(), request.ifr_name);
   return Opened(env, fd.Release(), request.ifr_name);
 }
 

@@ -41,7 +41,10 @@ export interface TunState {
 export interface OpenTunOptions {
   readonly name: string
   readonly multiQueue: boolean
+  /** It outlives its descriptors from now on; one that is persistent already always stays so. */
   readonly persistent: boolean
+  /** A persistent device of this name with another MULTI_QUEUE flag is deleted and made anew. */
+  readonly mayReplace?: boolean
   /** MTU of a device that is made by this call; absent: the kernel's default. */
   readonly mtuBytes?: number
   /** Adopt this open descriptor of a TUN device instead of opening one (WG_TUN_FD). */

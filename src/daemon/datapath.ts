@@ -4,7 +4,8 @@
 // be deleted; both end it with exit code 0. No packet and no decision passes through here.
 //
 // Clients come and go and nothing that they do ends the process: it forwards by the last tables.
-// The TUN device is persistent unless asked otherwise, so that routes survive a restart.
+// The TUN device is persistent unless asked otherwise, so that routes survive a restart; what fails
+// before everything is served leaves no device that it has made.
 
 import { closeSync, writeSync } from 'node:fs'
 import type { Datapath, DatapathOptions } from '../datapath/datapath.ts'
@@ -89,6 +90,7 @@ export async function runDatapathDaemon(
     server = await startWireServer({ path: socketPath, datapath, peerCredentials, log: serverLog })
     running.push(server)
     running.push(await parts.startUapi(datapath, log))
+    datapath.keepDevice()
     log.info(`${interfaceName} is served on ${socketPath}`)
     if (options.readyFd !== undefined) announce(options.readyFd, log)
     const end = await ending.promise

@@ -44,7 +44,7 @@ export interface DatapathOptions {
   readonly interfaceName: string
   /** An open TUN descriptor to adopt (WG_TUN_FD). */
   readonly tunFd?: number
-  /** The device outlives the process (`hawser datapath`), or not (`hawser wg`). */
+  /** The device outlives the process once `keepDevice` was called (`hawser datapath`), or not. */
   readonly persistent: boolean
   /** MTU given to a device that we make; default 1420. */
   readonly mtuBytes?: number
@@ -71,6 +71,8 @@ export interface Datapath {
   sendForeign(to: Remote, bytes: Uint8Array): boolean
   /** Starts to capture packets: resolves when both workers show them. Rejects with GatewayError. */
   startCapture(request: CaptureRequest): Promise<CaptureReader>
+  /** Everything is served: a persistent device stays. Until then one that was made here goes. */
+  keepDevice(): void
   /** Stops the workers, wipes keys, closes the devices. */
   stop(): Promise<void>
 }
@@ -103,7 +105,8 @@ function openTun(native: Native, options: DatapathOptions): TunOpened {
     return native.openTun({
       name: options.interfaceName,
       multiQueue: false,
-      persistent: options.persistent,
+      persistent: false,
+      mayReplace: options.persistent,
       mtuBytes: options.mtuBytes ?? defaultMtuBytes,
       ...(options.tunFd === undefined ? {} : { fd: options.tunFd }),
     })
@@ -246,6 +249,12 @@ class RunningDatapath implements Datapath {
 
   startCapture(request: CaptureRequest): Promise<CaptureReader> {
     return this.#inTurn(() => this.#captures.start(request))
+  }
+
+  keepDevice(): void {
+    if (!this.#options.persistent || this.#hasEnded) return
+    const { fd, name } = this.#tun
+    this.#native.openTun({ name, multiQueue: false, persistent: true, fd })
   }
 
   async stop(): Promise<void> {
@@ -407,7 +416,10 @@ class RunningDatapath implements Datapath {
         reject(error)
         this.#end(`the ${role} worker died: ${error.stack ?? error.message}`, true)
       })
-      thread.on('exit', () => this.#end(`the ${role} worker ended`, true))
+      thread.on('exit', () => {
+        reject(ended())
+        this.#end(`the ${role} worker ended`, true)
+      })
     })
   }
 

@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createSocket } from 'node:dgram'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -22,7 +23,7 @@ interface Running {
 
 /** Resolves when the daemon has said that it is ready. */
 async function startDaemon(socketPath: string): Promise<Running> {
-  const command = [hawser, 'datapath', '--interface', 'gw0', '--socket', socketPath]
+  const command = commandOf(socketPath)
   const child = spawn('unshare', ['-m', 'sh', '-c', script, 'sh', ...command, '--ready-fd', '3'], {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
   })
@@ -36,6 +37,10 @@ async function startDaemon(socketPath: string): Promise<Running> {
   )
   assert.equal(await Promise.race([ready, ended]), 'ready\n', log)
   return { child, ended }
+}
+
+function commandOf(socketPath: string): string[] {
+  return [hawser, 'datapath', '--interface', 'gw0', '--socket', socketPath]
 }
 
 function tablesOf(generation: number): Tables {
@@ -94,6 +99,43 @@ namespaceTest(
       assert.equal(execFileSync('ls', [directory], { encoding: 'utf8' }), '')
     } finally {
       for (const { child } of started) child.kill('SIGKILL')
+      rmSync(directory, { recursive: true, force: true })
+    }
+  },
+)
+
+namespaceTest(
+  'a start that fails leaves no device of its own and spares one that was there',
+  async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'hawser-'))
+    const socketPath = join(directory, 'gw0.sock')
+    const tablesFile = join(directory, 'tables.json')
+    const taken = createSocket('udp4')
+    try {
+      await new Promise<void>(resolve => taken.bind(4500, resolve))
+      writeFileSync(tablesFile, '{"device": {"listenPort": 4500}}')
+      const fail = (expected: RegExp) => {
+        const command = [...commandOf(socketPath), '--tables', tablesFile]
+        const args = ['-m', 'sh', '-c', script, 'sh', ...command]
+        const { status, stderr } = spawnSync('unshare', args, { encoding: 'utf8' })
+        assert.equal(status, 1, stderr)
+        assert.match(stderr, expected)
+      }
+      fail(/UDP port 4500/)
+      assert.throws(() => ip('link show gw0'), /does not exist/)
+
+      ip('tuntap add dev gw0 mode tun vnet_hdr')
+      fail(/UDP port 4500/)
+      assert.match(ip('link show gw0'), /gw0/)
+      ip('link delete gw0')
+
+      // The last part that is started: its socket cannot be made where a file is.
+      writeFileSync(socketPath, '')
+      writeFileSync(tablesFile, '{"device": {}}')
+      fail(/is no socket/)
+      assert.throws(() => ip('link show gw0'), /does not exist/)
+    } finally {
+      taken.close()
       rmSync(directory, { recursive: true, force: true })
     }
   },

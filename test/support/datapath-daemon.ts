@@ -14,6 +14,10 @@ const failure = process.env['HAWSER_TEST_FAIL']
 const say = (text: string) => process.stdout.write(`${text}\n`)
 
 class LoggedDatapath extends ScriptedDatapath {
+  override keepDevice(): void {
+    say('device kept')
+  }
+
   override async stop(): Promise<void> {
     say('datapath stopped')
   }

@@ -76,6 +76,8 @@ export class FakeDatapath implements Datapath {
     return { read: async () => undefined, stop: async () => {}, wipe: () => {} }
   }
 
+  keepDevice(): void {}
+
   async stop(): Promise<void> {
     this.stopped = true
   }

@@ -64,6 +64,8 @@ export class ScriptedDatapath implements Datapath {
     }
   }
 
+  keepDevice(): void {}
+
   async stop(): Promise<void> {
     this.stopped++
   }

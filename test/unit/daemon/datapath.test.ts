@@ -77,6 +77,7 @@ test('it starts in order, tells that it is ready once, and ends cleanly by signa
       'kept 10 12 13',
       'datapath gw0 persistent true mtu 1380',
       'uapi gw0',
+      'device kept',
       'uapi stopped',
       'datapath stopped',
       'exit 0',

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
-import { loadNative } from '../../../src/native.ts'
+import { loadNative, type OpenTunOptions } from '../../../src/native.ts'
 import { POLL, STATE } from '../../../src/packet/batch.ts'
 import { ip, namespaceTest } from '../../support/namespace-test.ts'
 import { createTestContext, setRow, waitFor } from '../../support/native-context.ts'
@@ -12,7 +12,7 @@ const EBADFD = 77
 
 const native = loadNative()
 
-function open(name: string, options: { persistent?: boolean; multiQueue?: boolean } = {}): number {
+function open(name: string, options: Partial<OpenTunOptions> = {}): number {
   return native.openTun({ name, multiQueue: false, persistent: false, ...options }).fd
 }
 
@@ -30,18 +30,20 @@ namespaceTest('a persistent device outlives its descriptor and is attached to ag
 })
 
 namespaceTest('a persistent device with another MULTI_QUEUE flag is made anew', () => {
+  const options = { persistent: true, mayReplace: true }
   closeSync(open('keep', { persistent: true }))
   const index = indexOf('keep')
-  const queues = [0, 1].map(() => open('keep', { persistent: true, multiQueue: true }))
+  assert.throws(() => open('keep', { persistent: true, multiQueue: true }), { code: 'EINVAL' })
+  const queues = [0, 1].map(() => open('keep', { ...options, multiQueue: true }))
   const again = indexOf('keep')
   assert.notEqual(again, index)
   for (const fd of queues) closeSync(fd)
-  open('keep', { persistent: true })
+  open('keep', options)
   assert.notEqual(indexOf('keep'), again)
 })
 
 namespaceTest('a new device gets the MTU, one that is there keeps its own', () => {
-  const options = { multiQueue: false, persistent: true, name: 'keep' }
+  const options = { multiQueue: false, persistent: true, mayReplace: true, name: 'keep' }
   const first = native.openTun({ ...options, mtuBytes: 1380 }).fd
   assert.equal(native.tunState(first).mtuBytes, 1380)
   ip('link set keep mtu 1300')
@@ -58,6 +60,22 @@ namespaceTest('a device that is not persistent goes with its descriptor', () => 
   assert.ok(indexOf('short') > 0)
   closeSync(fd)
   assert.throws(() => ip('link show short'), /does not exist/)
+})
+
+namespaceTest('a device becomes persistent when its descriptor is adopted as such', () => {
+  const fd = open('late')
+  const index = indexOf('late')
+  native.openTun({ name: 'late', multiQueue: false, persistent: true, fd })
+  closeSync(fd)
+  assert.equal(indexOf('late'), index)
+  // Opened without the wish it stays what it was.
+  closeSync(open('late'))
+  assert.equal(indexOf('late'), index)
+})
+
+namespaceTest('a device that cannot be had as it was asked for is not left behind', () => {
+  assert.throws(() => open('small', { persistent: true, mtuBytes: 67 }), /mtuBytes/)
+  assert.throws(() => ip('link show small'), /does not exist/)
 })
 
 namespaceTest('a deleted device is told apart from one that has nothing to say', () => {
