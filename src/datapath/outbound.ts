@@ -14,7 +14,7 @@
 import { SlotView } from '../cable/slots.ts'
 import type { Tap } from '../capture/tap.ts'
 import type { BreathFunctions, Context, ContextMemory } from '../native.ts'
-import { consumed, POLL, ROW, ROW_HEADROOM } from '../packet/batch.ts'
+import { consumed, POLL, ROW, ROW_HEADROOM, segmentBytes } from '../packet/batch.ts'
 import { outerEcn } from '../packet/ecn.ts'
 import { PROTOCOL, TCP } from '../packet/headers.ts'
 import type { PacketView } from '../packet/packet-view.ts'
@@ -271,16 +271,12 @@ export class Outbound {
     if ((packet.tcpFlags & TCP.SYN) !== 0) {
       clampMss(slab, packet, mtu, rows[base + ROW.CSUM] !== 0)
     }
-    const isSuper = rows[base + ROW.GSO] !== 0
-    const bytes = isSuper
-      ? rows[base + ROW.HEADER_LENGTH] + rows[base + ROW.GSO_SIZE]
-      : rows[base + ROW.LENGTH]
-    if (bytes <= mtu) return 0
+    if (segmentBytes(rows, base) <= mtu) return 0
     if (packet.dontFragment) {
       answers.tooBig(packet, mtu)
       return drop.tooBig
     }
-    const missing = this.#mark(base) || this.#key(base, nowMs, false)
+    const missing = this.#mark(base) || this.#key(base, nowMs)
     if (missing !== 0) return missing
     return this.#fragment(base, mtu) ? consumed : drop.fragmentFailed
   }
@@ -302,14 +298,13 @@ export class Outbound {
   }
 
   /** Cable -> key slot; without one the packet waits and a handshake is asked for. */
-  #key(base: number, nowMs: number, mayWait = true): number {
+  #key(base: number, nowMs: number): number {
     const { rows, slab } = this.#parts.main.batch
     const cable = rows[base + ROW.CABLE]
     const at = cable * CABLE.WORDS
     const slot = Atomics.load(this.#cables, at + CABLE.SLOT)
     if (slot < 0 || nowMs >= this.#slots.rejectAtMs(slot)) {
       this.#wantHandshake(cable)
-      if (!mayWait) return drop.queueFull
       const gaveUp = Atomics.load(this.#cables, at + CABLE.GAVE_UP)
       const dropped = this.#staging.add(cable, slab, rows, base, gaveUp)
       this.#parts.counters[cable * COUNTER.WORDS + drop.queueFull] += dropped
@@ -367,34 +362,60 @@ export class Outbound {
     const slot = Atomics.load(this.#cables, at + CABLE.SLOT)
     const remote = Atomics.load(this.#cables, at + CABLE.REMOTE)
     if (remote < 0 || nowMs >= this.#slots.rejectAtMs(slot)) return
-    for (let count = this.#unstage(cable, slot, remote); count > 0 && !this.#isBlocked; ) {
+    const mtu = this.#cables[at + CABLE.MTU]
+    while (!this.#isBlocked && this.#staging.nextBytes(cable) > 0) {
       this.#stamp(cable, nowMs)
-      this.#sendSide(count)
-      count = this.#isBlocked ? 0 : this.#unstage(cable, slot, remote)
+      const count = this.#unstage(cable, slot, remote, mtu)
+      if (count > 0) this.#sendSide(count)
+      else if (!this.#unstageLarge(cable, slot, remote, mtu)) return
     }
   }
 
-  /** Fills the side batch with packets that waited; returns how many. */
-  #unstage(cable: number, slot: number, remote: number): number {
-    const { batch, packet } = this.#parts.side
-    const { rows, slab } = batch
-    const mtu = this.#cables[cable * CABLE.WORDS + CABLE.MTU]
-    const segmentsMax = this.#parts.unsegmented[cable] !== 0 ? 1 : this.#parts.segmentsMax
+  /** Fills the side batch with packets that waited, up to one that does not fit; returns how many. */
+  #unstage(cable: number, slot: number, remote: number, mtuBytes: number): number {
+    const { rows, slab } = this.#parts.side.batch
     let count = 0
     let offset = ROW_HEADROOM
     for (let base = 0; base < rows.length; base += ROW.WORDS) {
+      if (this.#staging.nextBytes(cable) > mtuBytes) break
       if (!this.#staging.take(cable, slab, offset, rows, base)) break
-      rows[base + ROW.SLOT] = slot
-      rows[base + ROW.REMOTE] = remote
-      // Remote and sockets may be others than when it was staged.
-      packet.decode(offset, rows[base + ROW.LENGTH])
-      rows[base + ROW.FD] = this.#socketFor(cable, remote, packet)
-      rows[base + ROW.DROP] = drop.none
-      rows[base + ROW.PAD] = mtu | (segmentsMax << 16)
+      this.#prepare(this.#parts.side, base, slot, remote, mtuBytes)
       offset = (offset + rows[base + ROW.LENGTH] + 2 * ROW_HEADROOM - 1) & -ROW_HEADROOM
       count++
     }
     return count
+  }
+
+  /** Fragments the next packet that waited. It goes by the main batch, which is empty by now. */
+  #unstageLarge(cable: number, slot: number, remote: number, mtuBytes: number): boolean {
+    const { main, answers, counters } = this.#parts
+    const { slab, rows } = main.batch
+    if (!this.#staging.take(cable, slab, ROW_HEADROOM, rows, 0)) return false
+    this.#prepare(main, 0, slot, remote, mtuBytes)
+    if (this.#fragments.add(main.batch, 0, mtuBytes)) {
+      this.#sendFragments()
+      return true
+    }
+    // With DF set it was small enough when it came, and the MTU has shrunk since.
+    const isAnswered = main.packet.dontFragment
+    if (isAnswered) answers.tooBig(main.packet, mtuBytes)
+    const reason = isAnswered ? drop.tooBig : drop.fragmentFailed
+    counters[cable * COUNTER.WORDS + reason] += Math.max(1, rows[ROW.SEGMENTS])
+    return true
+  }
+
+  /** Slot, remote and socket of a packet that waited: others, maybe, than when it was staged. */
+  #prepare(lane: Lane, base: number, slot: number, remote: number, mtuBytes: number): void {
+    const { packet } = lane
+    const { rows } = lane.batch
+    const cable = rows[base + ROW.CABLE]
+    packet.decode(rows[base + ROW.OFFSET], rows[base + ROW.LENGTH])
+    rows[base + ROW.SLOT] = slot
+    rows[base + ROW.REMOTE] = remote
+    rows[base + ROW.FD] = this.#socketFor(cable, remote, packet)
+    rows[base + ROW.DROP] = drop.none
+    const isRefused = this.#parts.unsegmented[cable] !== 0
+    rows[base + ROW.PAD] = mtuBytes | ((isRefused ? 1 : this.#parts.segmentsMax) << 16)
   }
 
   #sendFragments(): void {

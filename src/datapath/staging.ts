@@ -1,7 +1,7 @@
 // Packets that wait for a key (a handshake, or ARP on a VXLAN cable). Bounded three ways; the oldest
 // goes first and is counted. This is the slow path: here packets are copied and objects are made.
 
-import { ROW } from '../packet/batch.ts'
+import { ROW, segmentBytes } from '../packet/batch.ts'
 
 export const stagingLimits = {
   segmentsPerCable: 128,
@@ -61,6 +61,12 @@ export class Staging {
     const dropped = this.#trim(queue)
     if (queue.packets.length === 0) this.#queues.delete(cable)
     return dropped
+  }
+
+  /** Bytes of the largest packet that the oldest row of a cable makes; 0 when none waits. */
+  nextBytes(cable: number): number {
+    const packet = this.#queues.get(cable)?.packets[0]
+    return packet ? segmentBytes(packet.row, 0) : 0
   }
 
   /** Takes the oldest packet into `slab` at `offset`, its words into `rows`. False: none is left. */

@@ -49,6 +49,12 @@ export const ROW = {
   KIND: 15,
 } as const
 
+/** Bytes of the largest packet that a row makes: of a segment, or of a lone packet. */
+export function segmentBytes(rows: Int32Array, base: number): number {
+  if (rows[base + ROW.GSO] === 0) return rows[base + ROW.LENGTH]
+  return rows[base + ROW.HEADER_LENGTH] + rows[base + ROW.GSO_SIZE]
+}
+
 /** DROP of a row that is dealt with and goes no further, without being a drop. */
 export const consumed = -1
 

@@ -157,6 +157,37 @@ test('too big without DF: fragments that make the same packet again', () => {
   assert.deepEqual(Uint8Array.from(reassemble(fragments).payload), packet.slice(20))
 })
 
+test('too big without DF and no key yet: it waits in its place and goes out in fragments', () => {
+  const pair = new SimPair(1, { westKnowsEast: true })
+  pair.east.apply(pair.eastTables({ mtuBytes: 600 }))
+  const sizes = [100, 1380, 500, 572, 573]
+  const packets = sizes.map((bytes, i) => ipv4({ ...eastToWest, identification: i }, big(bytes)))
+  for (const packet of packets) pair.east.send(packet)
+  pair.network.runFor(1000)
+  const identification = (packet: Uint8Array) => packet[5]
+  const received = pair.west.received
+  assert.deepEqual(received.map(identification), [0, 1, 1, 1, 2, 3, 4, 4])
+  assert.ok(received.every(fragment => fragment.length <= 600))
+  packets.forEach((packet, i) => {
+    const parts = received.filter(part => identification(part) === i)
+    assert.deepEqual(Uint8Array.from(reassemble(parts).payload), packet.slice(20))
+  })
+  assert.deepEqual(pair.east.counters('west').drops, {})
+})
+
+test('too big with DF since it began to wait: fragmentation needed', () => {
+  const pair = new SimPair(1, { westKnowsEast: true })
+  pair.east.send(ipv4({ ...eastToWest, dontFragment: true }, big(1000)))
+  pair.east.apply(pair.eastTables({ mtuBytes: 600 }))
+  pair.network.runFor(1000)
+  const [answer] = pair.east.received
+  checkPacket(answer, fromTo(westPod, eastPod), checksumsHold)
+  assert.deepEqual([answer[20], answer[21]], [3, 4])
+  assert.equal(new DataView(answer.buffer, answer.byteOffset).getUint16(26), 600)
+  assert.equal(pair.west.received.length, 0)
+  assert.deepEqual(pair.east.counters('west').drops, { 'too-big': 1 })
+})
+
 for (const [name, syn, mtu, wanted] of [
   ['IPv4', (t: Transport) => ipv4(eastToWest, t), 1300, 1260],
   ['IPv6', (t: Transport) => ipv6(eastToWest6, t), 1300, 1240],

@@ -32,6 +32,22 @@ test('packets come out in order, copied', () => {
   assert.deepEqual([...staging.cables], [2])
 })
 
+test('the size of the next is that of a segment where it is a superpacket', () => {
+  const staging = new Staging()
+  assert.equal(staging.nextBytes(1), 0)
+  add(staging, 1, 10)
+  rows[ROW.GSO] = 1
+  rows[ROW.GSO_SIZE] = 1000
+  rows[ROW.HEADER_LENGTH] = 40
+  add(staging, 1, 5040, 5)
+  rows.fill(0)
+  assert.equal(staging.nextBytes(1), 10)
+  take(staging, 1)
+  assert.equal(staging.nextBytes(1), 1040)
+  take(staging, 1)
+  assert.equal(staging.nextBytes(1), 0)
+})
+
 test('the oldest of a cable go first when it has too many segments', () => {
   const staging = new Staging()
   for (let i = 0; i < stagingLimits.segmentsPerCable; i++) assert.equal(add(staging, 1, 40 + i), 0)
