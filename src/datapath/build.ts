@@ -82,7 +82,7 @@ export function buildOutbound(options: OutboundOptions): BuiltOutbound {
   const counters = memory.counters[worker.outbound]
   // Nothing is received here, and so no receiver index looked up.
   const tap = new Tap({ memory, monotonicMs, slotOfIndex: () => -1 })
-  const unsegmented = new Uint8Array(limits.cables)
+  const unsegmented = new Int32Array(limits.cables).fill(-1)
   const lane = (size: BatchSize): Lane => {
     const batch = createBatch(size, memory, counters)
     const context = native.createContext(batch)
@@ -137,7 +137,7 @@ export function buildInbound(options: InboundOptions): BuiltInbound {
   batch.state[STATE.COALESCE] = options.coalesce
   const outboxBatch = createBatch(sizes.outbox, memory, counters)
   const outboxContext = native.createContext(outboxBatch)
-  const unsegmented = new Uint8Array(limits.cables)
+  const unsegmented = new Int32Array(limits.cables).fill(-1)
   const publisher = new Publisher(memory, counters)
   const slotOfIndex = (index: number) => publisher.indices.get(index)
   const tap = new Tap({ memory, monotonicMs, slotOfIndex })

@@ -58,8 +58,8 @@ export interface OutboundParts {
   readonly wakeInbound: () => void
   /** Datagrams that one train may hold; 1 where UDP_SEGMENT is off. */
   readonly segmentsMax: number
-  /** By cable: 1 where the kernel refused trains (see sender.ts). */
-  readonly unsegmented: Uint8Array
+  /** By cable: the remote to which the kernel refused a train, or -1 (see sender.ts). */
+  readonly unsegmented: Int32Array
   readonly tap: Tap
 }
 
@@ -106,7 +106,7 @@ export class Outbound {
         if (batch.rows[base + ROW.CABLE] === cable) batch.rows[base + ROW.DROP] = drop.noSlot
       }
     }
-    this.#parts.unsegmented[cable] = 0
+    this.#parts.unsegmented[cable] = -1
     this.#parts.counters.fill(0, cable * COUNTER.WORDS, (cable + 1) * COUNTER.WORDS)
     this.#instants.fill(0, cable * INSTANT.WORDS, cable * INSTANT.WORDS + INSTANT.RECEIVED)
   }
@@ -314,11 +314,20 @@ export class Outbound {
       this.#wantHandshake(cable)
     }
     rows[base + ROW.SLOT] = slot
-    const isRefused = this.#parts.unsegmented[cable] !== 0
-    const mtu = this.#cables[at + CABLE.MTU]
-    rows[base + ROW.PAD] = mtu | ((isRefused ? 1 : this.#parts.segmentsMax) << 16)
+    const segmentsMax = this.#segmentsTo(cable, rows[base + ROW.REMOTE])
+    rows[base + ROW.PAD] = this.#cables[at + CABLE.MTU] | (segmentsMax << 16)
     this.#stamp(cable, nowMs)
     return 0
+  }
+
+  /** Datagrams that a train may hold: another remote is another path, and is tried anew. */
+  #segmentsTo(cable: number, remote: number): number {
+    const { unsegmented, segmentsMax } = this.#parts
+    const refused = unsegmented[cable]
+    if (refused < 0) return segmentsMax
+    if (refused === remote) return 1
+    unsegmented[cable] = -1
+    return segmentsMax
   }
 
   /** The instants from which the inbound worker derives its timers. */
@@ -414,8 +423,7 @@ export class Outbound {
     rows[base + ROW.REMOTE] = remote
     rows[base + ROW.FD] = this.#socketFor(cable, remote, packet)
     rows[base + ROW.DROP] = drop.none
-    const isRefused = this.#parts.unsegmented[cable] !== 0
-    rows[base + ROW.PAD] = mtuBytes | ((isRefused ? 1 : this.#parts.segmentsMax) << 16)
+    rows[base + ROW.PAD] = mtuBytes | (this.#segmentsTo(cable, remote) << 16)
   }
 
   #sendFragments(): void {

@@ -15,8 +15,8 @@ export class Sender {
   readonly #context: Context
   readonly #batch: ContextMemory
   readonly #memory: SharedMemory
-  /** By cable: 1 where the kernel refused a train, so that datagrams go one by one from then on. */
-  readonly #unsegmented: Uint8Array
+  /** By cable: the remote to which the kernel refused a train: datagrams go there one by one. */
+  readonly #unsegmented: Int32Array
   readonly #tap: Tap
   /** A source address was refused since this was last set to false; the cable's row tells whose. */
   sourceFailed = false
@@ -29,7 +29,7 @@ export class Sender {
     context: Context,
     batch: ContextMemory,
     memory: SharedMemory,
-    unsegmented: Uint8Array,
+    unsegmented: Int32Array,
     tap: Tap,
   ) {
     this.#native = native
@@ -134,7 +134,10 @@ export class Sender {
     const { state, trains, counters } = this.#batch
     const cable = trains[train * TRAIN.WORDS + TRAIN.CABLE]
     if (cable >= 0 && cable < noCable) {
-      this.#unsegmented[cable] = 1
+      this.#unsegmented[cable] = Atomics.load(
+        this.#memory.cables,
+        cable * CABLE.WORDS + CABLE.REMOTE,
+      )
       counters[cable * COUNTER.WORDS + COUNTER.UNSEGMENTED]++
     }
     const next = this.#native.sendUdp(this.#context, train, train + 1, 0)

@@ -1,4 +1,4 @@
-// A socket that is full while the tables change under what waits for it.
+// A socket that is full while the tables change under what waits for it, and one that refuses trains.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -16,22 +16,27 @@ import { method, REMOTE, worker } from '../../../src/tables/shared.ts'
 import { ipv4, udp } from '../../support/packets.ts'
 
 const EAGAIN = 11
+const EMSGSIZE = 90
 const [a, b] = [0, 1]
 
 interface Sent {
   readonly cable: number
   readonly receiverIndex: number
   readonly port: number
+  readonly datagrams: number
 }
 
-/** The way out over the addon's own seal, with a socket that is full for as long as it is told. */
-function harness() {
+/**
+ * The way out over the addon's own seal, with a socket that is full for as long as it is told, and
+ * takes no trains to one port.
+ */
+function harness(segmentsMax = 1) {
   const addon = loadNative()
   const memory = createSharedMemory()
   const contexts = new Map<Context, ContextMemory>()
   const queue: Uint8Array[] = []
   const sent: Sent[] = []
-  const socket = { isFull: true }
+  const socket = { isFull: true, noTrainsTo: -1 }
   const memoryOf = (context: Context) => contexts.get(context) as ContextMemory
   const native: NativePath = {
     ...addon,
@@ -44,16 +49,23 @@ function harness() {
       return context
     },
     readTun: context => takeRows(memoryOf(context), queue),
-    sendUdp(context, first, end) {
+    sendUdp(context, first, end, segmentation) {
       const batch = memoryOf(context)
       batch.state[STATE.ERRNO] = socket.isFull ? EAGAIN : 0
       if (socket.isFull) return first
-      for (let train = first; train < end; train++) sent.push(readTrain(batch, train))
+      for (let train = first; train < end; train++) {
+        const read = readTrain(batch, train)
+        if (segmentation === 1 && read.datagrams > 1 && read.port === socket.noTrainsTo) {
+          batch.state[STATE.ERRNO] = EMSGSIZE
+          return train
+        }
+        sent.push(read)
+      }
       return end
     },
   }
   const { outbound } = buildOutbound({
-    ...{ native, memory, tunFd: 0, segmentsMax: 1 },
+    ...{ native, memory, tunFd: 0, segmentsMax },
     wakeInbound: () => {},
     monotonicMs: () => 0,
   })
@@ -87,6 +99,7 @@ function readTrain({ trains, sendSlab }: ContextMemory, train: number): Sent {
     cable: trains[at + TRAIN.CABLE],
     receiverIndex: view.getUint32(4, true),
     port: trains[at + TRAIN.REMOTE] >>> 16,
+    datagrams: Math.ceil(trains[at + TRAIN.LENGTH] / trains[at + TRAIN.SEGMENT_SIZE]),
   }
 }
 
@@ -141,4 +154,35 @@ test('what waits for a full socket never leaves under the key of another cable',
   assert.equal(ofA.length + dropped, 100, 'a packet was neither sent nor counted')
   const ofB = sent.filter(({ cable }) => cable === b)
   assert.equal(ofB.length, 100)
+})
+
+test('a path that takes no trains is remembered for as long as the remote stays', () => {
+  const { memory, outbound, queue, sent, socket, breathe } = harness(8)
+  socket.isFull = false
+  socket.noTrainsTo = 1000
+  const publisher = new Publisher(memory, memory.counters[worker.inbound])
+  publisher.begin(a, false, 9000)
+  publisher.setRemote(a, remote(1000))
+  publisher.setSlot(a, publisher.slots.add(keys(a, 11)))
+  const routes = buildTrie([{ prefix: parsePrefix('10.1.0.0/16'), value: a }])
+  outbound.apply(routes, { ipv4: 5, ipv6: 6, entropy4: [], entropy6: [] })
+  const refused = () => memory.counters[worker.outbound][a * COUNTER.WORDS + COUNTER.UNSEGMENTED]
+  /** Datagrams of each train that left for four equal packets. */
+  const sendFour = () => {
+    const packet = ipv4({ source: '10.9.0.1', destination: '10.1.0.1' }, udp())
+    for (let i = 0; i < 4; i++) queue.push(packet)
+    breathe()
+    return sent.splice(0).map(({ datagrams }) => datagrams)
+  }
+  assert.deepEqual(sendFour(), [4])
+  assert.equal(refused(), 1)
+  assert.deepEqual(sendFour(), [1, 1, 1, 1])
+  assert.equal(refused(), 1)
+  publisher.setRemote(a, remote(2000))
+  assert.deepEqual(sendFour(), [4])
+  assert.equal(refused(), 1)
+  // Nothing is remembered of a path that it has left.
+  publisher.setRemote(a, remote(1000))
+  assert.deepEqual(sendFour(), [4])
+  assert.equal(refused(), 2)
 })

@@ -49,7 +49,7 @@ function harness(script: Answer[]) {
     batch.trains[train * TRAIN.WORDS + TRAIN.CABLE] = 4
     batch.trains[train * TRAIN.WORDS + TRAIN.FD] = 9
   }
-  const unsegmented = new Uint8Array(16)
+  const unsegmented = new Int32Array(16).fill(-1)
   const tap = new Tap({ memory, monotonicMs: () => 0, slotOfIndex: () => -1 })
   const sender = new Sender(native, 0, batch, memory, unsegmented, tap)
   const failed = () => memory.counters[0][4 * COUNTER.WORDS + drop.sendFailed]
@@ -81,18 +81,19 @@ test('a full socket keeps what is sealed, and the rest unsealed, for the next br
 })
 
 for (const code of [errno.EMSGSIZE, errno.EIO]) {
-  test(`errno ${code}: the train goes datagram by datagram, and so does its cable from then on`, () => {
-    const { sender, calls, unsegmented, failed, batch } = harness([
+  test(`errno ${code}: the train goes datagram by datagram, and so does all to its remote from then on`, () => {
+    const { memory, sender, calls, unsegmented, failed, batch } = harness([
       { takes: 0, errno: code },
       { takes: 1, errno: 0 },
     ])
+    memory.cables[4 * CABLE.WORDS + CABLE.REMOTE] = 7
     assert.equal(sender.send(2), true)
     assert.deepEqual(calls, [
       [0, 2, 1],
       [0, 1, 0],
       [1, 2, 1],
     ])
-    assert.equal(unsegmented[4], 1)
+    assert.equal(unsegmented[4], 7)
     assert.equal(batch.counters[4 * COUNTER.WORDS + COUNTER.UNSEGMENTED], 1)
     assert.equal(failed(), 0)
   })
