@@ -115,6 +115,10 @@ const explanations: Readonly<Record<Reason, readonly [meaning: string, action: s
     'a handshake with a cipher that this cable does not enable; the peer falls back by itself',
     'enable the same ciphers at both ends: hawser cable set NAME --cipher',
   ],
+  deviceDown: [
+    'a handshake while the TUN device was down: none is answered then',
+    'bring it up: ip link set NAME up',
+  ],
 }
 
 const byName = new Map<string, DropExplanation>(

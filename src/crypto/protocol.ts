@@ -188,7 +188,8 @@ export class Protocol {
     if (type === 0) return drop.malformedDatagram
     if (type === COOKIE_REPLY.TYPE) return this.#takeCookie(message, nowMs)
     // Without a private key nobody can know whom to address.
-    if (this.#device.identity === undefined || !this.#isUp) return drop.badMac1
+    if (this.#device.identity === undefined) return drop.badMac1
+    if (!this.#isUp) return drop.deviceDown
     if (!this.#checker.hasMac1(message)) return drop.badMac1
     if (this.#isUnderLoad(nowMs)) {
       if (!this.#checker.hasMac2(message, remote, nowMs)) {

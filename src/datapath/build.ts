@@ -66,6 +66,7 @@ export interface OutboundOptions {
   readonly tunFd: number
   readonly segmentsMax: number
   readonly wakeInbound: () => void
+  readonly tellUp: () => void
   readonly monotonicMs: () => number
 }
 

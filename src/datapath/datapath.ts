@@ -156,8 +156,6 @@ class RunningDatapath implements Datapath {
   #routes: PrefixTable = buildTrie([])
   #sockets: SocketPair | undefined
   #link: TunState
-  /** It was up, and so a device that is down now went down. */
-  #wasUp = false
   #serial = 0
   #queue: Promise<unknown> = Promise.resolve()
   #timer: NodeJS.Timeout | undefined
@@ -173,7 +171,6 @@ class RunningDatapath implements Datapath {
     this.#speeds = measureCiphers(native, this.#memory, () => performance.now())
     this.#forms = formsOf(native)
     this.#link = native.tunState(tun.fd)
-    this.#wasUp = this.#link.up
   }
 
   get interfaceName(): string {
@@ -187,6 +184,8 @@ class RunningDatapath implements Datapath {
   async start(): Promise<void> {
     try {
       await this.#startWorkers()
+      // Before the first tables: nobody is answered, and no key made, for a device that is not up.
+      if (!this.#link.up) await this.#postLink(false)
     } catch (error) {
       // One of them may be running: it would hold the process for ever.
       for (const role of this.#workers.keys()) this.#post(role, { kind: 'stop' })
@@ -432,7 +431,8 @@ class RunningDatapath implements Datapath {
       const { bytes, remote } = report
       const datagram = { from: readRemote(remote), receivedAtMs: Date.now(), bytes }
       if (!this.#options.onForeign?.(datagram)) this.#unread++
-    } else if (report.kind === 'ended') this.#end(report.reason, report.failed)
+    } else if (report.kind === 'up') this.#checkLink()
+    else if (report.kind === 'ended') this.#end(report.reason, report.failed)
   }
 
   #end(reason: string, failed: boolean): void {
@@ -444,7 +444,10 @@ class RunningDatapath implements Datapath {
     this.#options.onEnd(reason, failed)
   }
 
-  /** Once a second: MTU, up or down, deleted. A device that was moved sends no events to us. */
+  /**
+   * Once a second: MTU, up or down, deleted. A device that was moved sends no events to us. That it
+   * came up is told by the outbound worker.
+   */
   #checkLink(): void {
     const before = this.#link
     try {
@@ -454,25 +457,29 @@ class RunningDatapath implements Datapath {
       return
     }
     const { up, mtuBytes } = this.#link
-    const isDown = this.#wasUp && !up && before.up
-    const isUp = up && !before.up
-    this.#wasUp ||= up
-    if (mtuBytes !== before.mtuBytes || isDown || isUp) {
-      this.#inTurn(() => this.#followLink(mtuBytes !== before.mtuBytes, isDown, isUp)).catch(
+    const isNewMtu = mtuBytes !== before.mtuBytes
+    if (isNewMtu || up !== before.up) {
+      this.#inTurn(() => this.#followLink(isNewMtu, up === before.up ? undefined : up)).catch(
         error => this.#options.log(`link change: ${error}`),
       )
     }
   }
 
-  async #followLink(isNewMtu: boolean, isDown: boolean, isUp: boolean): Promise<void> {
+  /** `up`: what it has become, undefined when it has not changed. */
+  async #followLink(isNewMtu: boolean, up: boolean | undefined): Promise<void> {
     if (isNewMtu) {
       const changes = planMtu(this.#tables, this.#indices, this.#link.mtuBytes)
       await this.#postTables(this.#tables, changes, undefined)
     }
-    if (isDown || isUp) {
-      await this.#ask('inbound', serial => ({ kind: 'link', serial, up: isUp }))
-      this.#options.log(`${this.#link.name} is ${isUp ? 'up' : 'down'}`)
+    if (up !== undefined) {
+      await this.#postLink(up)
+      this.#options.log(`${this.#link.name} is ${up ? 'up' : 'down'}`)
     }
+  }
+
+  async #postLink(up: boolean): Promise<void> {
+    await this.#ask('inbound', serial => ({ kind: 'link', serial, up }))
+    await this.#ask('outbound', serial => ({ kind: 'link', serial, up }))
   }
 }
 

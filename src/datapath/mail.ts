@@ -57,6 +57,8 @@ export type Mail =
 
 export type Report =
   | { readonly kind: 'ready' }
+  /** The device, which was down, has come up. */
+  | { readonly kind: 'up' }
   /** `full` names a table without room; the snapshot is in force but for that. */
   | { readonly kind: 'applied'; readonly serial: number; readonly full?: string }
   | { readonly kind: 'foreign'; readonly remote: Uint8Array; readonly bytes: Uint8Array }

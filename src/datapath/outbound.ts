@@ -56,6 +56,8 @@ export interface OutboundParts {
   /** ICMP errors on their way back. */
   readonly answers: Answers
   readonly wakeInbound: () => void
+  /** Tells the main thread that a device that was down is up. */
+  readonly tellUp: () => void
   /** Datagrams that one train may hold; 1 where UDP_SEGMENT is off. */
   readonly segmentsMax: number
   /** By cable: the remote to which the kernel refused a train, or -1 (see sender.ts). */
@@ -75,6 +77,7 @@ export class Outbound {
   #routes = new PrefixTrie(buildTrie([]))
   #sockets: SendSockets = { ipv4: -1, ipv6: -1, entropy4: [], entropy6: [] }
   #isBlocked = false
+  #isDown = false
 
   constructor(parts: OutboundParts) {
     this.#parts = parts
@@ -111,11 +114,16 @@ export class Outbound {
     this.#instants.fill(0, cable * INSTANT.WORDS, cable * INSTANT.WORDS + INSTANT.RECEIVED)
   }
 
+  /** The device went down or came up. */
+  setLink(up: boolean): void {
+    this.#isDown = !up
+  }
+
   /** Writes what to wait for into `polls`; returns the number of entries. */
   watch(polls: Int32Array): number {
-    const fd = this.#isBlocked ? this.#blockedFd() : this.#parts.tunFd
-    polls[0] = fd
-    polls[1] = this.#isBlocked ? POLL.OUT : POLL.IN
+    polls[0] = this.#isBlocked ? this.#blockedFd() : this.#parts.tunFd
+    // A TUN device takes packets, and says so, only while it is up (tun_chr_poll).
+    polls[1] = this.#isBlocked ? POLL.OUT : this.#isDown ? POLL.IN | POLL.OUT : POLL.IN
     return 1
   }
 
@@ -123,6 +131,7 @@ export class Outbound {
   breathe(nowMs: number): number {
     const { native, main, side, tunFd, answers, tap } = this.#parts
     answers.begin(nowMs)
+    if (this.#isDown && !this.#isBlocked) this.#lookForLink()
     this.#renew(side)
     this.#renew(main)
     this.#isBlocked = !(side.sender.resume() && main.sender.resume())
@@ -140,6 +149,13 @@ export class Outbound {
     answers.flush(native, tunFd)
     if (main.sender.sourceFailed || side.sender.sourceFailed) this.#reportSource()
     return 0
+  }
+
+  /** Told once: the main thread looks for itself, and knows more. */
+  #lookForLink(): void {
+    if ((this.#parts.main.batch.polls[2] & POLL.OUT) === 0) return
+    this.#isDown = false
+    this.#parts.tellUp()
   }
 
   /**

@@ -45,6 +45,7 @@ function outboundHalf(): Half {
     tunFd: start.tunFd,
     segmentsMax: start.segmentsMax,
     wakeInbound: () => native.wake(start.otherWakeFd),
+    tellUp: () => report({ kind: 'up' }),
     monotonicMs: systemClock.monotonicMs,
   })
   return {
@@ -57,6 +58,9 @@ function outboundHalf(): Half {
     take(mail) {
       if (mail.kind === 'captures') {
         tap.use(mail.order)
+        report({ kind: 'applied', serial: mail.serial })
+      } else if (mail.kind === 'link') {
+        outbound.setLink(mail.up)
         report({ kind: 'applied', serial: mail.serial })
       }
       if (mail.kind !== 'apply') return

@@ -61,6 +61,8 @@ export const drop = {
   foreignRateLimited: 42,
   // A handshake with a cipher that the cable does not enable.
   cipherNotEnabled: 43,
+  // A handshake message while the TUN device is down: no session is made then.
+  deviceDown: 44,
 } as const
 
 export type DropReason = (typeof drop)[keyof typeof drop]

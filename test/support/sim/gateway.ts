@@ -85,6 +85,7 @@ export class SimGateway {
       wakeInbound: () => {
         this.#isInboundWoken = true
       },
+      tellUp: () => {},
       monotonicMs: () => this.#network.nowMs,
     })
     this.#inbound = buildInbound({

@@ -299,6 +299,12 @@ test('a device that is down does nothing, and speaks to keepalive peers when it 
   a.protocol.wantHandshake(0, world.nowMs, a.wallMs)
   world.run(60 * second)
   assert.equal(a.count('initiation'), initiations)
+  // What a peer asks for meanwhile is not answered, and not taken for a wrong key.
+  b.protocol.wantHandshake(0, world.nowMs, b.wallMs)
+  b.work()
+  world.run(second)
+  assert.equal(a.drops.at(-1), drop.deviceDown)
+  assert.equal(a.count('response'), 0)
   a.protocol.resume(world.nowMs)
   world.run(second)
   assert.equal(a.count('initiation'), initiations + 1)

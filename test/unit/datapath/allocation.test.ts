@@ -98,6 +98,7 @@ test('the way out allocates nothing per superpacket', () => {
   const { outbound, batch } = buildOutbound({
     ...{ native: idleNative(contexts), memory, tunFd: 1, segmentsMax: 128 },
     wakeInbound: () => {},
+    tellUp: () => {},
     monotonicMs: () => 0,
   })
   publishSlot(memory)

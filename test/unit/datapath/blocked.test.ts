@@ -67,6 +67,7 @@ function harness(segmentsMax = 1) {
   const { outbound } = buildOutbound({
     ...{ native, memory, tunFd: 0, segmentsMax },
     wakeInbound: () => {},
+    tellUp: () => {},
     monotonicMs: () => 0,
   })
   const breathe = () => {
