@@ -12,6 +12,8 @@ import { isIpv4Remote } from './remotes.ts'
 export interface OutboxSender {
   send(endRow: number): boolean
   abandon(): void
+  /** A source address was refused since this was last set to false. */
+  sourceFailed: boolean
 }
 
 export class Outbox {
@@ -88,6 +90,13 @@ export class Outbox {
     if (this.#rows === 0 && this.#batch.state[STATE.TRAINS] === 0) return
     if (!this.#sender.send(this.#rows)) this.#sender.abandon()
     this.#rows = 0
+  }
+
+  /** Whether a source address was refused since the last call; the cables' rows tell whose. */
+  takeSourceFailed(): boolean {
+    const { sourceFailed } = this.#sender
+    this.#sender.sourceFailed = false
+    return sourceFailed
   }
 }
 

@@ -136,6 +136,7 @@ export class Inbound {
     this.#mayHaveQueued = false
     for (const driver of this.#drivers) if (driver.step(nowMs)) this.#mayHaveQueued = true
     outbox.flush()
+    if (outbox.takeSourceFailed()) for (const cable of this.#known) this.#takeSourceFailed(cable)
     // Now nothing of this breath names an entry that was retired in it.
     publisher.slots.collect()
     publisher.remotes.collect()
@@ -299,12 +300,19 @@ export class Inbound {
       const at = cable * CABLE.WORDS
       const driver: CableDriver =
         (cables[at + CABLE.FLAGS] & cableFlag.vxlan) !== 0 ? vxlan : wireguard
-      if (Atomics.exchange(cables, at + CABLE.SOURCE_FAILED, 0) === 1) publisher.clearSource(cable)
+      this.#takeSourceFailed(cable)
       if (Atomics.exchange(cables, at + CABLE.WANTS_HANDSHAKE, 0) === 1) {
         driver.wanted(cable, nowMs)
       }
       if (cables[at + CABLE.WATCHED] === 1) driver.watch(cable, nowMs)
     }
+  }
+
+  /** A sender found that the local address of the cable's remote is gone. */
+  #takeSourceFailed(cable: number): void {
+    const { publisher } = this.#parts
+    const at = cable * CABLE.WORDS + CABLE.SOURCE_FAILED
+    if (Atomics.exchange(publisher.memory.cables, at, 0) === 1) publisher.clearSource(cable)
   }
 }
 
