@@ -35,6 +35,7 @@ import {
 } from '../udp/sockets.ts'
 import { Captures } from './captures.ts'
 import { measureCiphers } from './cipher-speed.ts'
+import { foreignMailMost } from './foreign.ts'
 import type { CableChange, Mail, Report, Role, WorkerStart } from './mail.ts'
 import type { SendSockets } from './outbound.ts'
 import { type CableIndices, planMtu, planSnapshot } from './snapshot.ts'
@@ -67,7 +68,10 @@ export interface Datapath {
    */
   apply(tables: Tables): Promise<void>
   status(): DatapathStatus
-  /** Sends a datagram from the cable port. Returns false when there is no socket for it. */
+  /**
+   * Sends a datagram from the cable port. Returns false when there is no socket for it, or when too
+   * many wait to be sent.
+   */
   sendForeign(to: Remote, bytes: Uint8Array): boolean
   /** Starts to capture packets: resolves when both workers show them. Rejects with GatewayError. */
   startCapture(request: CaptureRequest): Promise<CaptureReader>
@@ -161,6 +165,8 @@ class RunningDatapath implements Datapath {
   #timer: NodeJS.Timeout | undefined
   /** Foreign datagrams that nobody was attached for. */
   #unread = 0
+  /** Datagrams to send that the inbound worker has not taken yet. */
+  #unsent = 0
   #hasEnded = false
 
   constructor(native: Native, options: DatapathOptions, tun: TunOpened, offloads: OffloadStatus) {
@@ -240,7 +246,8 @@ class RunningDatapath implements Datapath {
 
   sendForeign(to: Remote, bytes: Uint8Array): boolean {
     const socket = to.address.family === 4 ? this.#sockets?.ipv4 : this.#sockets?.ipv6
-    if (!socket || this.#hasEnded) return false
+    if (!socket || this.#hasEnded || this.#unsent >= foreignMailMost) return false
+    this.#unsent++
     const remote = writeRemote(new Uint8Array(REMOTE.BYTES), to)
     this.#post('inbound', { kind: 'foreign', remote, bytes })
     return true
@@ -431,7 +438,8 @@ class RunningDatapath implements Datapath {
       const { bytes, remote } = report
       const datagram = { from: readRemote(remote), receivedAtMs: Date.now(), bytes }
       if (!this.#options.onForeign?.(datagram)) this.#unread++
-    } else if (report.kind === 'up') this.#checkLink()
+    } else if (report.kind === 'sent') this.#unsent--
+    else if (report.kind === 'up') this.#checkLink()
     else if (report.kind === 'ended') this.#end(report.reason, report.failed)
   }
 

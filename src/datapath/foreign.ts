@@ -1,5 +1,5 @@
 // Datagrams that are no cable packet (NAT discovery, IKE, STUN …) go to whoever attached, at a bounded
-// rate: a stranger who floods the port costs a counter.
+// rate: a stranger who floods the port costs a counter. What they send from there is bounded too.
 
 import type { Message } from '../cable/driver.ts'
 import { type DropReason, drop } from '../tables/counters.ts'
@@ -7,6 +7,9 @@ import { type DropReason, drop } from '../tables/counters.ts'
 const perSecond = 500
 const burst = 200
 const bytesMax = 2048
+
+/** Datagrams from control that may wait for the inbound worker, which takes them once a breath. */
+export const foreignMailMost = 64
 
 /** Takes copies of datagrams; false when nobody listens. */
 export type ForeignSink = (bytes: Uint8Array, remote: Uint8Array) => boolean

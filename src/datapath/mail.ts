@@ -59,6 +59,8 @@ export type Report =
   | { readonly kind: 'ready' }
   /** The device, which was down, has come up. */
   | { readonly kind: 'up' }
+  /** One datagram of `foreign` mail was taken. */
+  | { readonly kind: 'sent' }
   /** `full` names a table without room; the snapshot is in force but for that. */
   | { readonly kind: 'applied'; readonly serial: number; readonly full?: string }
   | { readonly kind: 'foreign'; readonly remote: Uint8Array; readonly bytes: Uint8Array }

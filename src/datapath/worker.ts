@@ -108,8 +108,10 @@ async function inboundHalf(): Promise<Half> {
     },
     take(mail, nowMs) {
       if (mail.kind === 'apply') applyInbound(built, mail, nowMs)
-      else if (mail.kind === 'foreign') outbox.datagram(-1, mail.remote, mail.bytes, 0)
-      else if (mail.kind === 'link') {
+      else if (mail.kind === 'foreign') {
+        outbox.datagram(-1, mail.remote, mail.bytes, 0)
+        report({ kind: 'sent' })
+      } else if (mail.kind === 'link') {
         if (mail.up) inbound.resume(nowMs)
         else inbound.suspend(nowMs)
         report({ kind: 'applied', serial: mail.serial })
