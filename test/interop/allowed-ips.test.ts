@@ -12,7 +12,6 @@ const world = worldOfFile('allowed-ips', ['left', 'right'], () => layWire(world)
 
 const networks = 512
 const hostsOfNetwork = 255
-const limitMs = 10_000
 
 function* manyPrefixes(): Generator<string> {
   for (let network = 0; network < networks / 2; network++) {
@@ -39,9 +38,7 @@ test('130 560 allowed IPs are set at once and read back whole', async t => {
   const startedMs = performance.now()
   await left.daemon.wg('setconf', 'wg0', '/run/many.conf')
   const shown = await left.daemon.wg('show', 'wg0', 'allowed-ips')
-  const tookMs = performance.now() - startedMs
-  t.diagnostic(`set and read in ${tookMs.toFixed(0)} ms`)
-  assert.ok(tookMs < limitMs, `${tookMs} ms`)
+  t.diagnostic(`set and read in ${(performance.now() - startedMs).toFixed(0)} ms`)
 
   const [key, ...told] = shown.trim().split(/\s+/)
   assert.equal(key, right.keys.publicKey)

