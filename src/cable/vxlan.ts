@@ -8,6 +8,7 @@
 // only taken from a configured remote (here, by the outer source) and with an inner source inside
 // its prefixes (the inbound path): anybody can send to a UDP port.
 
+import { DeadlineQueue, type Scheduled } from '../crypto/deadline-queue.ts'
 import { equalBytes } from '../net/address.ts'
 import { type DropReason, drop } from '../tables/counters.ts'
 import { CABLE, INSTANT, REMOTE } from '../tables/shared.ts'
@@ -21,7 +22,8 @@ import { writeRemote } from './remotes.ts'
 const vxlanHeaderBytes = 8
 const noMac = new Uint8Array(6)
 
-interface CableState {
+interface CableState extends Scheduled {
+  readonly cable: number
   readonly tunnelAddress: number
   readonly arp: ArpResolver
   /** Family and address of the outer source that belongs to this cable. */
@@ -38,6 +40,7 @@ export class VxlanDriver implements CableDriver {
   readonly #cables = new Map<number, CableState>()
   /** Hash of an outer source address -> cables. */
   readonly #bySource = new Map<number, CableState[]>()
+  readonly #deadlines = new DeadlineQueue<CableState>()
   #own: VxlanTable | undefined
 
   constructor(publisher: Publisher, outbox: Outbox, wakeOutbound: () => void) {
@@ -70,6 +73,7 @@ export class VxlanDriver implements CableDriver {
     if (!state) {
       this.#publisher.begin(cable, true, mtuBytes)
       state = {
+        ...{ cable, scheduledMs: Number.POSITIVE_INFINITY, heapIndex: -1 },
         tunnelAddress: ipv4Number(table.tunnelAddress),
         arp: new ArpResolver(),
         source: new Int32Array(5),
@@ -95,6 +99,7 @@ export class VxlanDriver implements CableDriver {
     const state = this.#cables.get(cable)
     if (!state) return
     this.#cables.delete(cable)
+    this.#deadlines.remove(state)
     this.#forgetSource(state)
     this.#publisher.end(cable)
     this.#publisher.slots.retire(state.slot)
@@ -110,6 +115,7 @@ export class VxlanDriver implements CableDriver {
     // Only the remote speaks for its tunnel address: nobody else can take it over.
     if (arp.senderAddress !== state.tunnelAddress) return drop.vxlanWrongRemote
     if (state.arp.learn(arp.senderMac, nowMs)) this.#renew(cable, state)
+    this.#schedule(state)
     const ownAddress = ipv4Number(this.#own.address)
     if (arp.isRequest && arp.targetAddress === ownAddress) {
       this.#sendFrame(
@@ -122,11 +128,14 @@ export class VxlanDriver implements CableDriver {
 
   wanted(cable: number, nowMs: number): void {
     const state = this.#cables.get(cable)
-    if (state) this.#enact(cable, state, state.arp.wanted(nowMs))
+    if (state) this.#enact(state, state.arp.wanted(nowMs))
   }
 
   watch(cable: number, nowMs: number): void {
-    this.#cables.get(cable)?.arp.wake(nowMs)
+    const state = this.#cables.get(cable)
+    if (!state) return
+    state.arp.wake(nowMs)
+    this.#schedule(state)
   }
 
   suspend(): void {}
@@ -139,12 +148,15 @@ export class VxlanDriver implements CableDriver {
 
   tick(nowMs: number): void {
     const { instants, cables } = this.#publisher.memory
-    for (const [cable, state] of this.#cables) {
+    for (;;) {
+      const state = this.#deadlines.first
+      if (state === undefined || state.scheduledMs > nowMs) return
+      const { cable } = state
       const at = cable * INSTANT.WORDS
       const sentMs = instants[at + INSTANT.DATA_SENT]
       const unansweredMs = instants[at + INSTANT.UNANSWERED]
       const silentMs = unansweredMs > instants[at + INSTANT.RECEIVED] ? nowMs - unansweredMs : 0
-      this.#enact(cable, state, state.arp.tick(nowMs, sentMs, silentMs))
+      this.#enact(state, state.arp.tick(nowMs, sentMs, silentMs))
       if (state.arp.nextDeadlineMs() === Number.POSITIVE_INFINITY) {
         Atomics.store(cables, cable * CABLE.WORDS + CABLE.WATCHED, 0)
       }
@@ -152,12 +164,16 @@ export class VxlanDriver implements CableDriver {
   }
 
   nextDeadlineMs(): number {
-    let next = Number.POSITIVE_INFINITY
-    for (const state of this.#cables.values()) next = Math.min(next, state.arp.nextDeadlineMs())
-    return next
+    return this.#deadlines.firstMs
   }
 
-  #enact(cable: number, state: CableState, step: ArpStep): void {
+  #schedule(state: CableState): void {
+    this.#deadlines.place(state, state.arp.nextDeadlineMs())
+  }
+
+  #enact(state: CableState, step: ArpStep): void {
+    const { cable } = state
+    this.#schedule(state)
     if (step.kind === 'ask' && this.#own) {
       const ownAddress = ipv4Number(this.#own.address)
       const frame = buildArp(true, this.#own.mac, ownAddress, step.mac, state.tunnelAddress)

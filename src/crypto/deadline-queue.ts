@@ -1,6 +1,6 @@
-// Which tunnel is due next: a binary heap ordered by the instant for which each was entered. An
-// instant may be too early (a timer that was cancelled stays entered until it comes up, then the
-// tunnel is asked again), never too late. So the many events that only move a deadline back cost
+// Which tunnel is due next, or which cable's ARP: a binary heap ordered by the instant for which each
+// was entered. An instant may be too early (a timer that was cancelled stays entered until it comes up,
+// then the tunnel is asked again), never too late. So the many events that only move a deadline back cost
 // nothing here, and the earliest deadline of all peers is one read.
 
 export interface Scheduled {

@@ -40,7 +40,7 @@ const rules: Readonly<Record<string, Rule>> = {
   crypto: {
     why: 'the WireGuard protocol without I/O: it knows no packet, no socket and no addon',
     code: ['tables'],
-    public: ['protocol.ts', 'keypair.ts', 'xchacha.ts'],
+    public: ['deadline-queue.ts', 'protocol.ts', 'keypair.ts', 'xchacha.ts'],
   },
   routing: {
     why: 'lookups and sizes, pure',
@@ -56,7 +56,7 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   cable: {
     why: 'turns decisions of a protocol, which is handed in, into slots, remotes and datagrams',
-    code: ['net', 'packet', 'tables'],
+    code: ['net', 'packet', 'tables', 'crypto/deadline-queue.ts'],
     types: ['native.ts', 'crypto'],
     public: [
       ...['driver.ts', 'outbox.ts', 'publisher.ts', 'remotes.ts', 'slots.ts'],
