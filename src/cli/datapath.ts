@@ -2,6 +2,7 @@
 // `apply` talk to it over its socket. Each collects a value, then prints it as text or as JSON in a
 // versioned envelope. Errors are GatewayErrors, for main.ts to print. Exit codes: net/errors.ts.
 
+import { fstatSync } from 'node:fs'
 import { setInterval } from 'node:timers/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { type LogLevel, logLevels } from '../daemon/log.ts'
@@ -60,11 +61,7 @@ function datapathCommand(): Command {
     .requiredOption('--interface <name>', 'TUN device, made or re-attached', interfaceName)
     .option('--socket <path>', `where to listen for tables (${socketDirectory}/NAME.sock)`)
     .option('--mtu <bytes>', 'MTU of the device', integerWithin(68, 65_535))
-    .option(
-      '--ready-fd <n>',
-      'write "ready" here when everything is served',
-      integerWithin(1, 1023),
-    )
+    .option('--ready-fd <n>', 'write "ready" here when everything is served', openDescriptor)
     .option('--tables <file>', 'first tables, JSON as for hawser apply; "-" is standard input')
     .option('--ephemeral', 'delete the device at the end; routes go with it')
     .addOption(new Option('--log-level <level>').choices(logLevels).default('info'))
@@ -214,6 +211,18 @@ function interfaceName(text: string): string {
   if (/^[^\s/:]{1,15}$/.test(text) && Buffer.byteLength(text) <= 15 && !/^\.\.?$/.test(text))
     return text
   throw new InvalidArgumentError('expected 1 to 15 characters without spaces, slashes and colons')
+}
+
+/** A descriptor that the caller has opened. Node's own, as of epoll, are of no kind. */
+function openDescriptor(text: string): number {
+  const fd = integerWithin(1, 1023)(text)
+  try {
+    const found = fstatSync(fd)
+    if (found.isFIFO() || found.isSocket() || found.isFile() || found.isCharacterDevice()) return fd
+  } catch {
+    // EBADF: said below.
+  }
+  throw new InvalidArgumentError(`no descriptor ${fd} is open: as in --ready-fd 3 3>FILE`)
 }
 
 export function integerWithin(least: number, most: number): (text: string) => number {

@@ -56,8 +56,18 @@ export async function main(args: readonly string[]): Promise<ExitCode> {
     await program.parseAsync([...args], { from: 'user' })
     return (process.exitCode as ExitCode | undefined) ?? exitCode.ok
   } catch (error) {
-    return report(error, chosenCommand(args))
+    return report(error, helpLine(program, args))
   }
+}
+
+/** The command whose help tells what was wrong with a line. */
+function helpLine(program: Command, args: readonly string[]): string {
+  const chosen = chosenCommand(args)
+  const command = program.commands.find(each => each.name() === chosen)
+  if (chosen === undefined || command === undefined) return 'hawser help'
+  const next = args[args.indexOf(chosen) + 1]
+  const isSubcommand = command.commands.some(each => each.name() === next)
+  return isSubcommand ? `hawser ${chosen} ${next} --help` : `hawser help ${chosen}`
 }
 
 /** The first word that is neither an option of ours nor its value; behind `help`, the next one. */
@@ -111,20 +121,19 @@ function silence(command: Command): void {
   for (const child of command.commands) silence(child)
 }
 
-function report(error: unknown, chosen: string | undefined): ExitCode {
+function report(error: unknown, help: string): ExitCode {
   const on = output(process.stderr)
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return exitCode.ok
     // The help that stands for a missing command has been printed.
     if (error.code === 'commander.help') return exitCode.usage
     const message = error.message.replace(/^error: /, '')
-    const known = commands.some(entry => entry.name === chosen)
-    const hint = known ? `hawser help ${chosen}` : 'hawser help'
-    process.stderr.write(errorLines({ message, hint }, on))
+    process.stderr.write(errorLines({ message, hint: help }, on))
     return exitCode.usage
   }
   if (error instanceof GatewayError) {
-    process.stderr.write(errorLines(error, on))
+    const hint = error.hint ?? (error.exit === exitCode.usage ? help : undefined)
+    process.stderr.write(errorLines({ message: error.message, hint }, on))
     return error.exit
   }
   const message = error instanceof Error ? error.message : String(error)

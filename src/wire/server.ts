@@ -5,12 +5,13 @@
 //
 // No client can harm the data path: see connection.ts for what bounds a single one.
 
-import { lstatSync, mkdirSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { GatewayError } from '../net/errors.ts'
 import type { ForeignDatagram } from '../tables/status.ts'
 import type { Tables } from '../tables/tables.ts'
+import { socketDirectory } from './client.ts'
 import { Connection, type ConnectionTarget } from './connection.ts'
 import { wipeTables } from './tables.ts'
 
@@ -134,14 +135,19 @@ function oneAtATime(datapath: ConnectionTarget, log: (line: string) => void): Co
   }
 }
 
-/** Makes the directory, and removes a socket that nobody answers on any more. */
+/** Removes a socket that nobody answers on any more. Makes the usual directory, and no other. */
 async function preparePath(path: string): Promise<void> {
   if (Buffer.byteLength(path) > pathBytesMax)
     throw new GatewayError('ENAMETOOLONG', `the socket path ${path} is too long`, {
       hint: `give --socket a path of at most ${pathBytesMax} bytes`,
     })
+  const directory = dirname(path)
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
+    if (directory === socketDirectory) mkdirSync(directory, { recursive: true, mode: 0o755 })
+    else if (!existsSync(directory))
+      throw new GatewayError('ENOENT', `cannot listen on ${path}: there is no ${directory}`, {
+        hint: `mkdir -p ${directory}`,
+      })
     const found = lstatSync(path, { throwIfNoEntry: false })
     if (found === undefined) return
     if (!found.isSocket())

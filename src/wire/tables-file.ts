@@ -47,9 +47,18 @@ function readBytes(file: string, name: string): Uint8Array {
     if (bytes.length <= fileBytesMax) return bytes
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? 'EIO'
-    throw new GatewayError(code, `cannot read ${name}: ${code}`, { cause })
+    throw new GatewayError(code, `cannot read the tables in ${name}: ${readErrors[code] ?? code}`, {
+      hint: 'docs/wire.md has an example of such a file',
+      cause,
+    })
   }
   throw new GatewayError('EFBIG', `${name} is larger than ${fileBytesMax} bytes`)
+}
+
+const readErrors: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  EACCES: 'permission denied',
+  EISDIR: 'it is a directory',
 }
 
 function parseJson(bytes: Uint8Array): unknown {

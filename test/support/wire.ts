@@ -30,7 +30,7 @@ export async function serveWire(
   context: TestContext,
   uid = process.getuid?.() ?? 0,
 ): Promise<ServedWire> {
-  const path = join(temporaryDirectory(context), 'sub', 'gw0.sock')
+  const path = join(temporaryDirectory(context), 'gw0.sock')
   const datapath = new ScriptedDatapath()
   const lines: string[] = []
   const server = await startWireServer({

@@ -251,6 +251,7 @@ test('wrong flags are usage errors', async () => {
     ['datapath', '--interface', 'gw0', '--mtu', '67'],
     ['datapath', '--interface', 'gw0', '--mtu', '1e3'],
     ['datapath', '--interface', 'gw0', '--ready-fd', '-1'],
+    ['datapath', '--interface', 'gw0', '--ready-fd', '987'],
     ['datapath', '--interface', 'gw0', '--log-level', 'loud'],
     ['status', '-o', 'yaml'],
     ['apply'],

@@ -63,6 +63,10 @@ test('wrong usage: exit code 2, one line and what to try', () => {
     [['wg'], /^hawser: missing required argument 'interface'\ntry: hawser help wg\n$/],
     [['wg', '--loud', 'wg0'], /^hawser: unknown option '--loud'\ntry: hawser help wg\n$/],
     [['wg', 'wg0', 'wg1'], /^hawser: too many arguments.*\ntry: hawser help wg\n$/],
+    [['lab', 'upp'], /^hawser: unknown command 'upp'.*\ntry: hawser help lab\n$/],
+    [['lab', 'up', '--foo'], /^hawser: unknown option '--foo'\ntry: hawser lab up --help\n$/],
+    [['lab', 'exec'], /^hawser: missing required .*\ntry: hawser lab exec --help\n$/],
+    [['cable', 'set', 'west', '--cipher', 'x'], /\ntry: hawser cable set --help\n$/],
     [['wg', 'a/b'], /^hawser: interface name "a\/b" .*\ntry: hawser wg wg0\n$/],
   ]
   for (const [args, pattern] of cases) {

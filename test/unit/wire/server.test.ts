@@ -67,7 +67,15 @@ test('a path that cannot be used is named with the reason', async context => {
   const file = join(directory, 'file')
   writeFileSync(file, '')
   await assert.rejects(listen(file), { code: 'EEXIST' })
-  await assert.rejects(listen(join(file, 'x.sock')), { message: /^cannot listen on .*: EEXIST$/ })
+  await assert.rejects(listen(join(file, 'x.sock')), { message: /^cannot listen on .*: ENOTDIR$/ })
+  // A directory that nobody made may be a slip of the pen.
+  const absent = join(directory, 'rnu')
+  await assert.rejects(listen(join(absent, 'x.sock')), {
+    code: 'ENOENT',
+    message: /: there is no .*\/rnu$/,
+    hint: `mkdir -p ${absent}`,
+  })
+  assert.equal(existsSync(absent), false)
   await assert.rejects(listen(join(directory, 'x'.repeat(120))), { code: 'ENAMETOOLONG' })
 })
 

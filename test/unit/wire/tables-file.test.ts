@@ -83,7 +83,12 @@ test('a malformed key is named by its field and not repeated', () => {
 test('a file that cannot be used is named, with the reason', context => {
   const directory = temporaryDirectory(context)
   const file = join(directory, 'tables.json')
-  assert.throws(() => readTablesFile(file, 1), { code: 'ENOENT' })
+  assert.throws(() => readTablesFile(file, 1), {
+    code: 'ENOENT',
+    message: `cannot read the tables in ${file}: no such file`,
+    hint: /docs\/wire\.md/,
+  })
+  assert.throws(() => readTablesFile(directory, 1), { message: /: it is a directory$/ })
   writeFileSync(file, '{"device":\n')
   assert.throws(() => readTablesFile(file, 1), { message: /tables\.json: not JSON/ })
   writeFileSync(file, '{"device": {"listenPort": "x"}}')
