@@ -13,6 +13,7 @@ import { systemClock } from '../net/clock.ts'
 import { POLL, STATE } from '../packet/batch.ts'
 import { stepBreath } from '../tables/memory.ts'
 import { worker } from '../tables/shared.ts'
+import { applyInbound, applyOutbound } from './apply.ts'
 import { buildInbound, buildOutbound } from './build.ts'
 import type { Mail, Report, WorkerStart } from './mail.ts'
 
@@ -64,11 +65,7 @@ function outboundHalf(): Half {
         report({ kind: 'applied', serial: mail.serial })
       }
       if (mail.kind !== 'apply') return
-      for (const change of mail.changes) {
-        if (change.kind === 'remove' || change.isNew) outbound.forget(change.cable)
-      }
-      outbound.apply(mail.routes, mail.sockets)
-      wipePresharedKeys(mail)
+      applyOutbound(outbound, mail)
       report({ kind: 'applied', serial: mail.serial })
     },
     end() {},
@@ -107,8 +104,10 @@ async function inboundHalf(): Promise<Half> {
       return 0
     },
     take(mail, nowMs) {
-      if (mail.kind === 'apply') applyInbound(built, mail, nowMs)
-      else if (mail.kind === 'foreign') {
+      if (mail.kind === 'apply') {
+        const full = applyInbound(built, mail, nowMs)
+        report({ kind: 'applied', serial: mail.serial, ...(full === undefined ? {} : { full }) })
+      } else if (mail.kind === 'foreign') {
         outbox.datagram(-1, mail.remote, mail.bytes, 0)
         report({ kind: 'sent' })
       } else if (mail.kind === 'link') {
@@ -125,40 +124,6 @@ async function inboundHalf(): Promise<Half> {
       built.wireguard.setPrivateKey(undefined, 0)
       built.publisher.slots.wipeAll()
     },
-  }
-}
-
-function applyInbound(
-  built: ReturnType<typeof buildInbound>,
-  mail: Extract<Mail, { kind: 'apply' }>,
-  nowMs: number,
-): void {
-  const { inbound, wireguard, vxlan, outbox } = built
-  outbox.useSockets(mail.sockets.ipv4, mail.sockets.ipv6)
-  for (const change of mail.changes) {
-    if (change.kind === 'remove') inbound.removeCable(change.cable, nowMs)
-  }
-  if (mail.privateKey) {
-    wireguard.setPrivateKey(mail.privateKey.bytes, nowMs)
-    mail.privateKey.bytes?.fill(0)
-  }
-  vxlan.setOwn(mail.vxlan)
-  let full: string | undefined
-  for (const change of mail.changes) {
-    if (change.kind !== 'set') continue
-    const { cable, table, mtuBytes } = change
-    if (!inbound.setCable(cable, table, mtuBytes, nowMs)) full = table.name
-  }
-  inbound.apply(mail.routes, [mail.sockets.ipv4, mail.sockets.ipv6])
-  wipePresharedKeys(mail)
-  report({ kind: 'applied', serial: mail.serial, ...(full === undefined ? {} : { full }) })
-}
-
-/** Mail is a copy of this thread's own; the protocol has taken from it what it needs. */
-function wipePresharedKeys(mail: Extract<Mail, { kind: 'apply' }>): void {
-  for (const change of mail.changes) {
-    if (change.kind !== 'set' || change.table.driver !== 'wireguard') continue
-    change.table.presharedKey?.fill(0)
   }
 }
 

@@ -7,6 +7,7 @@ import { writeRemote } from '../../../src/cable/remotes.ts'
 import { createRing, type Ring } from '../../../src/capture/ring.ts'
 import type { TapOrder, TapSpec } from '../../../src/capture/tap.ts'
 import { createXchacha } from '../../../src/crypto/xchacha.ts'
+import { type ApplyMail, applyInbound, applyOutbound } from '../../../src/datapath/apply.ts'
 import {
   type BuiltInbound,
   type BuiltOutbound,
@@ -26,7 +27,7 @@ import {
   TRAIN_BYTES,
   TRAIN_HEADROOM,
 } from '../../../src/packet/batch.ts'
-import { buildTrie } from '../../../src/routing/prefix-trie.ts'
+import { buildTrie, type PrefixTable } from '../../../src/routing/prefix-trie.ts'
 import type { CipherName } from '../../../src/tables/cipher.ts'
 import { createSharedMemory, stepBreath } from '../../../src/tables/memory.ts'
 import { CABLE, REMOTE, type SharedMemory, worker } from '../../../src/tables/shared.ts'
@@ -68,6 +69,7 @@ export class SimGateway {
   readonly #udpQueue: Datagram[] = []
   readonly #contexts = new Map<Context, ContextMemory>()
   #indices: CableIndices = new Map()
+  #routes: PrefixTable = buildTrie([])
   #isOutboundWoken = false
   #isInboundWoken = false
   #isStopped = false
@@ -112,27 +114,19 @@ export class SimGateway {
 
   /** Applies a snapshot as the main thread does. */
   apply(tables: Tables): void {
-    const { wireguard, vxlan, outbox, inbound } = this.#inbound
-    const nowMs = this.#network.nowMs
     const mtu = this.#mtuBytes
     const plan = planSnapshot(this.tables, this.#indices, mtu, tables, mtu)
-    const sockets = { ipv4: udpFd, ipv6: udpFd, entropy4: [], entropy6: [] }
-    outbox.useSockets(udpFd, udpFd)
-    for (const change of plan.changes) {
-      if (change.kind === 'remove') inbound.removeCable(change.cable, nowMs)
+    this.#routes = plan.routes ?? this.#routes
+    const { privateKey, vxlan } = tables.device
+    const isNewKey = privateKey !== this.tables.device.privateKey
+    const mail: ApplyMail = {
+      ...{ kind: 'apply', serial: 0, routes: this.#routes, vxlan, changes: plan.changes },
+      sockets: { ipv4: udpFd, ipv6: udpFd, entropy4: [], entropy6: [] },
+      privateKey: isNewKey ? { bytes: privateKey } : undefined,
     }
-    const key = tables.device.privateKey
-    if (key !== this.tables.device.privateKey) wireguard.setPrivateKey(key?.slice(), nowMs)
-    vxlan.setOwn(tables.device.vxlan)
-    for (const change of plan.changes) {
-      if (change.kind === 'set') {
-        inbound.setCable(change.cable, change.table, change.mtuBytes, nowMs)
-      }
-      if (change.kind === 'remove' || change.isNew) this.#outbound.outbound.forget(change.cable)
-    }
-    const routes = plan.routes ?? buildTrie(routesOf(tables, plan.indices))
-    inbound.apply(routes, [udpFd])
-    this.#outbound.outbound.apply(routes, sockets)
+    // Each half gets a copy of its own, as by the mail.
+    applyInbound(this.#inbound, structuredClone(mail), this.#network.nowMs)
+    applyOutbound(this.#outbound.outbound, structuredClone(mail))
     this.tables = tables
     this.#indices = plan.indices
     this.#breathe()
@@ -347,12 +341,6 @@ function remoteText(words: Int32Array, at: number): string {
   }
   const address = bytes.slice(REMOTE.ADDRESS, REMOTE.ADDRESS + 16)
   return `[${formatAddress({ family: 6, bytes: address })}]:${port}`
-}
-
-function* routesOf(tables: Tables, indices: CableIndices) {
-  for (const table of tables.cables) {
-    for (const prefix of table.allowedIps) yield { prefix, value: indices.get(table.name) ?? -1 }
-  }
 }
 
 /** Random bytes from the seed alone, so that a run can be repeated to the byte. */
