@@ -1,12 +1,15 @@
 // The handle of the main thread, in this process: what it does about its device, and what it bounds.
 
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { mock } from 'node:test'
 import { type Datapath, startDatapath } from '../../src/datapath/datapath.ts'
 import { foreignMailMost } from '../../src/datapath/foreign.ts'
 import { parseRemote } from '../../src/net/address.ts'
 import { emptyTables } from '../../src/tables/tables.ts'
+import { east, west } from '../support/e2e/clusters.ts'
+import { cableTo as vxlanCableTo, deviceOf as vxlanDevice } from '../support/e2e/vxlan.ts'
 import { eventually } from '../support/eventually.ts'
 import { ip, namespaceTest } from '../support/namespace-test.ts'
 
@@ -91,3 +94,44 @@ namespaceTest('datagrams to send wait in a bounded number', async () => {
     await datapath.stop()
   }
 })
+
+/** How many UDP sockets have which mark here; without one it is 0. */
+function socketsByMark(): Record<string, number> {
+  const marks: Record<string, number> = {}
+  const shown = execFileSync('ss', ['-H', '-u', '-a', '-n', '-e'], { encoding: 'utf8' })
+  for (const line of shown.trim().split('\n')) {
+    const mark = /\bfwmark:(\S+)/.exec(line)?.[1] ?? '0'
+    marks[mark] = (marks[mark] ?? 0) + 1
+  }
+  return marks
+}
+
+namespaceTest('the mark is on the sockets of the first VXLAN cable too', async () => {
+  const datapath = await start()
+  try {
+    assert.deepEqual(socketsByMark(), { 0: 2 })
+    const device = { ...vxlanDevice(east), listenPort: port }
+    const cables = [vxlanCableTo(west)]
+    await datapath.apply({ generation: 2, device: { ...device, fwmark: 0x99 }, cables })
+    // The pair of the port, and eight of either family for entropy.
+    assert.deepEqual(socketsByMark(), { '0x99': 18 })
+    await datapath.apply({ generation: 3, device: { ...device, fwmark: 0x77 }, cables })
+    assert.deepEqual(socketsByMark(), { '0x77': 18 })
+  } finally {
+    await datapath.stop()
+  }
+})
+
+namespaceTest(
+  'the mark is on all sockets when the port and the first VXLAN cable come with it',
+  async () => {
+    const datapath = await start()
+    try {
+      const device = { ...vxlanDevice(east), listenPort: port + 1, fwmark: 0x99 }
+      await datapath.apply({ generation: 2, device, cables: [vxlanCableTo(west)] })
+      assert.deepEqual(socketsByMark(), { '0x99': 18 })
+    } finally {
+      await datapath.stop()
+    }
+  },
+)
