@@ -49,9 +49,12 @@ enum Kind : int32_t { kData = 0, kKeepalive = 1, kMessage = 2 };
 struct Train {  // 128 bytes, see TRAIN
   int32_t offset, length, segment_size, tos, fd, slot, sent, cable;
   Remote remote;
-  int32_t tail[8];
+  int32_t drop;
+  uint32_t dropped[4];
+  int32_t tail[3];
 };
 static_assert(sizeof(Train) == 128);
+constexpr int32_t kDroppedBits = 128;
 
 constexpr int32_t kTrainBytes = 65536 + 128, kTrainHeadroom = 64;
 constexpr int32_t kRowBytes = 65535, kRowHeadroom = 64;

@@ -59,6 +59,7 @@ class Opener {
   void AddMessage(const Packet& packet);
   void Decapsulate(const Packet& datagram);
   void CountReceived(int32_t cable, int32_t bytes);
+  void Drop(const Packet& datagram, int32_t reason);
   void CountDrop(int32_t cable, int32_t reason) {
     c_.Count(static_cast<uint32_t>(cable), static_cast<uint32_t>(reason), 1);
   }
@@ -125,7 +126,7 @@ void Opener::AddDatagram(const Packet& datagram) {
   if (sealed) {
     memcpy(&index, bytes + 4, 4);
     packet.slot = FindSlot(index);
-    if (packet.slot < 0) return CountDrop(-1, kDropUnknownIndex);
+    if (packet.slot < 0) return Drop(packet, kDropUnknownIndex);
     const Slot& slot = c_.slots[packet.slot];
     packet.cable = static_cast<int32_t>(slot.cable);
     if (!AddJob(packet, slot)) return;
@@ -143,7 +144,7 @@ bool Opener::AddJob(const Packet& datagram, const Slot& slot) {
   if (!(now_ms_ < slot.reject_at_ms)) reason = kDropKeyExpired;
   if (counter >= slot.reject_after_messages) reason = kDropCounterExhausted;
   if (reason != kDropNone) {
-    CountDrop(datagram.cable, reason);
+    Drop(datagram, reason);
     return false;
   }
   jobs_[job_count_++] = {bytes + kMessageHeader,
@@ -185,9 +186,9 @@ void Opener::Flush() {
 }
 
 void Opener::FinishDatagram(const Packet& datagram, const AeadJob& job) {
-  if (!job.good) return CountDrop(datagram.cable, kDropAuthenticationFailed);
+  if (!job.good) return Drop(datagram, kDropAuthenticationFailed);
   if (!AcceptCounter(c_.replay[datagram.slot], job.counter)) {
-    return CountDrop(datagram.cable, kDropReplayed);
+    return Drop(datagram, kDropReplayed);
   }
   CountReceived(datagram.cable, datagram.length);
   Packet packet = datagram;
@@ -225,7 +226,7 @@ void Opener::Decapsulate(const Packet& datagram) {
   const uint8_t* expected = c_.slots[datagram.slot].vxlan_header;
   if (datagram.length < kOuterHeaders || (bytes[0] & kVxlanValid) == 0 ||
       memcmp(bytes + 4, expected + 4, 3) != 0) {
-    return CountDrop(datagram.cable, kDropVxlanHeader);
+    return Drop(datagram, kDropVxlanHeader);
   }
   const uint8_t* frame = bytes + kVxlanHeader;
   const uint16_t ether_type = Load16(frame + 12);
@@ -233,12 +234,12 @@ void Opener::Decapsulate(const Packet& datagram) {
   static const uint8_t kBroadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
   const bool arp = ether_type == kEtherArp;
   if (!mine && !(arp && memcmp(frame, kBroadcast, 6) == 0)) {
-    return CountDrop(datagram.cable, kDropVxlanWrongMac);
+    return Drop(datagram, kDropVxlanWrongMac);
   }
   const int version = datagram.length > kOuterHeaders ? bytes[kOuterHeaders] >> 4 : 0;
   if (!arp && !(ether_type == kEtherIpv4 && version == 4) &&
       !(ether_type == kEtherIpv6 && version == 6)) {
-    return CountDrop(datagram.cable, kDropVxlanHeader);
+    return Drop(datagram, kDropVxlanHeader);
   }
   Packet packet = datagram;
   packet.offset += arp ? kVxlanHeader : kOuterHeaders;
@@ -246,6 +247,17 @@ void Opener::Decapsulate(const Packet& datagram) {
   if (arp) return AddMessage(packet);
   CountReceived(datagram.cable, datagram.length);
   AddInner(packet);
+}
+
+// Counts a datagram that goes no further, and tells whoever looks which one of its train it was.
+void Opener::Drop(const Packet& datagram, int32_t reason) {
+  CountDrop(datagram.cable, reason);
+  Train& train = c_.trains[datagram.train];
+  if (train.drop == kDropNone) train.drop = reason;
+  const int32_t size = train.segment_size > 0 ? train.segment_size : train.length;
+  const int32_t index = (datagram.offset - train.offset) / size;
+  if (train.drop != reason || index >= kDroppedBits) return;
+  train.dropped[index / 32] |= uint32_t{1} << (index % 32);
 }
 
 void Opener::CountReceived(int32_t cable, int32_t bytes) {

@@ -166,8 +166,8 @@ export interface BreathFunctions {
    * TypeScript's to judge. A train whose SLOT word is not -1 is VXLAN of that slot. Drops are counted
    * under their cable. An authenticated packet with a bad inner header yields a row with
    * DROP = malformedInner, which the caller counts. Coalesces what state[STATE.COALESCE] allows.
-   * RX_* count data and keepalives; messages are counted by who judges them. Returns the number of
-   * rows.
+   * RX_* count data and keepalives; messages are counted by who judges them. Marks in TRAIN.DROP and
+   * DROPPED which datagrams it dropped itself. Returns the number of rows.
    */
   open(context: Context, firstTrain: number, endTrain: number, nowMs: number): number
   /**

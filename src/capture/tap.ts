@@ -2,7 +2,9 @@
 // nothing. With no capture `isOn` is false, and that is all that the path looks at, once for a batch.
 //
 //   rows      of a batch, behind the verdicts and in front of what changes them (seal, writeTun)
-//   trains    behind seal as they are sent, and as they came, before `open` decrypts them in place
+//   sent      trains, behind seal
+//   keep      trains as they came: copied before `open` decrypts them in place
+//   received  the same behind the verdicts, with the reason for which a datagram went no further
 //   secret    the ephemeral key of a handshake, in front of the messages that are made with it
 //
 // A record is written for each row and train that a capture wants; when its ring is full the packets
@@ -11,7 +13,7 @@
 // add the same offset to the monotonic clock: what one does because of the other comes behind it.
 
 import type { ContextMemory } from '../native.ts'
-import { KIND, ROW, ROW_BYTES, TRAIN } from '../packet/batch.ts'
+import { DROPPED_BITS, KIND, ROW, ROW_BYTES, TRAIN } from '../packet/batch.ts'
 import { PacketView } from '../packet/packet-view.ts'
 import { noCable } from '../tables/counters.ts'
 import { CABLE, REMOTE, type SharedMemory, SLOT } from '../tables/shared.ts'
@@ -68,6 +70,9 @@ export class Tap {
   readonly #remotes: Int32Array
   /** A header that was made up; of a packet as large as any, so that it can be decoded. */
   readonly #outer = new Uint8Array(ROW_BYTES + 64)
+  /** Received trains as they came, at their offsets in the slab. */
+  #kept = new Uint8Array(0)
+  #wantsWire = false
   readonly #subject: Subject
   #running: readonly Running[] = []
   #ports: ReadonlyMap<number, number> = new Map()
@@ -96,6 +101,8 @@ export class Tap {
     this.#wallOffsetMs = wallOffsetMs
     this.isOn = specs.length > 0
     this.wantsSecrets = specs.some(({ keys }) => keys)
+    this.#wantsWire = specs.some(({ wire }) => wire)
+    if (!this.#wantsWire) this.#kept = new Uint8Array(0)
   }
 
   /** Rows [0, count) of packets. `isOutbound`: they are on their way to the network. */
@@ -113,19 +120,58 @@ export class Tap {
     }
   }
 
-  /** Trains [0, count), which lie in `slab`. `isOutbound`: they are sent. */
-  trains(slab: Uint8Array, trains: Int32Array, count: number, isOutbound: boolean): void {
-    const subject = this.#begin(this.#outer, true, isOutbound)
+  /** Trains [0, count), which lie in `slab` and are about to be sent. */
+  sent(slab: Uint8Array, trains: Int32Array, count: number): void {
+    const subject = this.#begin(this.#outer, true, true)
     subject.drop = 0
     for (let at = 0; at < count * TRAIN.WORDS; at += TRAIN.WORDS) {
-      if (trains[at + TRAIN.LENGTH] <= 0) continue
-      subject.cable = isOutbound ? trains[at + TRAIN.CABLE] : this.#cableOf(slab, trains, at)
-      const port = this.#ports.get(trains[at + TRAIN.FD]) ?? 0
-      const headerBytes = writeOuterHeader(trains, at, port, isOutbound, this.#outer)
-      subject.isPacket = subject.packet.decode(0, headerBytes + trains[at + TRAIN.LENGTH])
-      for (const running of this.#running) {
-        if (!running.spec.wire || !wants(running, subject)) continue
-        this.#addTrain(running, slab, trains, at, headerBytes)
+      const length = trains[at + TRAIN.LENGTH]
+      if (length <= 0) continue
+      subject.cable = trains[at + TRAIN.CABLE]
+      this.#showTrain(slab, trains, at, this.#outerHeader(trains, at), 0, length)
+    }
+  }
+
+  /**
+   * Copies trains [0, count) as they came, before `open` decrypts them in place. What goes no further
+   * is marked in them from here on; then `received` shows them, with the instant of now.
+   */
+  keep(slab: Uint8Array, trains: Int32Array, count: number): void {
+    if (!this.#wantsWire) return
+    this.#tick()
+    if (this.#kept.length < slab.length) this.#kept = new Uint8Array(slab.length)
+    for (let at = 0; at < count * TRAIN.WORDS; at += TRAIN.WORDS) {
+      const offset = trains[at + TRAIN.OFFSET]
+      this.#kept.set(slab.subarray(offset, offset + trains[at + TRAIN.LENGTH]), offset)
+      trains.fill(0, at + TRAIN.DROP, at + TRAIN.DROPPED + DROPPED_BITS / 32)
+    }
+  }
+
+  /** Marks a datagram of a train, as `open` does: the one that `offset` lies in. */
+  dropped(trains: Int32Array, at: number, offset: number, reason: number): void {
+    if (trains[at + TRAIN.DROP] === 0) trains[at + TRAIN.DROP] = reason
+    const index = Math.floor((offset - trains[at + TRAIN.OFFSET]) / datagramBytes(trains, at))
+    if (trains[at + TRAIN.DROP] !== reason || index >= DROPPED_BITS) return
+    trains[at + TRAIN.DROPPED + (index >> 5)] |= 1 << (index & 31)
+  }
+
+  /** Trains [0, count) that were kept: each run of datagrams that fared alike is a record. */
+  received(trains: Int32Array, count: number): void {
+    if (!this.#wantsWire) return
+    const slab = this.#kept
+    const subject = this.#about(this.#outer, true, false)
+    for (let at = 0; at < count * TRAIN.WORDS; at += TRAIN.WORDS) {
+      const length = trains[at + TRAIN.LENGTH]
+      if (length <= 0) continue
+      subject.cable = this.#cableOf(slab, trains, at)
+      const headerBytes = this.#outerHeader(trains, at)
+      const size = datagramBytes(trains, at)
+      for (let from = 0, end = 0; from < length; from = end) {
+        const isDropped = wasDropped(trains, at, from / size)
+        do end = Math.min(length, end + size)
+        while (end < length && wasDropped(trains, at, end / size) === isDropped)
+        subject.drop = isDropped ? trains[at + TRAIN.DROP] : 0
+        this.#showTrain(slab, trains, at, headerBytes, from, end)
       }
     }
   }
@@ -147,6 +193,11 @@ export class Tap {
   }
 
   #begin(slab: Uint8Array, isWire: boolean, isOutbound: boolean): Subject {
+    this.#tick()
+    return this.#about(slab, isWire, isOutbound)
+  }
+
+  #tick(): void {
     const nowMs = this.#parts.monotonicMs() + this.#wallOffsetMs[0]
     const seconds = Math.floor(nowMs / 1000)
     const nanos = Math.round((nowMs - seconds * 1000) * 1e6)
@@ -155,6 +206,9 @@ export class Tap {
       this.#seconds = seconds
       this.#nanos = nanos
     }
+  }
+
+  #about(slab: Uint8Array, isWire: boolean, isOutbound: boolean): Subject {
     const subject = this.#subject
     subject.packet.slab = slab
     subject.isWire = isWire
@@ -198,16 +252,40 @@ export class Tap {
     ring.commit()
   }
 
-  #addTrain(
-    { spec, ring }: Running,
+  /** Writes the outer header of a train and decodes it; returns its length. */
+  #outerHeader(trains: Int32Array, at: number): number {
+    const subject = this.#subject
+    const port = this.#ports.get(trains[at + TRAIN.FD]) ?? 0
+    const headerBytes = writeOuterHeader(trains, at, port, subject.isOutbound, this.#outer)
+    subject.isPacket = subject.packet.decode(0, headerBytes + trains[at + TRAIN.LENGTH])
+    return headerBytes
+  }
+
+  /** Bytes [from, end) of a train: whole datagrams of it. */
+  #showTrain(
     slab: Uint8Array,
     trains: Int32Array,
     at: number,
     headerBytes: number,
+    from: number,
+    end: number,
   ): void {
-    const length = trains[at + TRAIN.LENGTH]
-    const offset = trains[at + TRAIN.OFFSET]
-    const size = Math.max(1, Math.min(length, trains[at + TRAIN.SEGMENT_SIZE]))
+    const offset = trains[at + TRAIN.OFFSET] + from
+    const size = Math.min(end - from, datagramBytes(trains, at))
+    for (const running of this.#running) {
+      if (!running.spec.wire || !wants(running, this.#subject)) continue
+      this.#addTrain(running, slab, offset, end - from, size, headerBytes)
+    }
+  }
+
+  #addTrain(
+    { spec, ring }: Running,
+    slab: Uint8Array,
+    offset: number,
+    length: number,
+    size: number,
+    headerBytes: number,
+  ): void {
     const datagrams = Math.ceil(length / size)
     const kept = Math.min(size, Math.max(0, spec.snaplenBytes - headerBytes))
     const last = length - (datagrams - 1) * size
@@ -290,6 +368,16 @@ export class Tap {
     }
     return true
   }
+}
+
+/** Bytes of each datagram of a train, at most. */
+function datagramBytes(trains: Int32Array, at: number): number {
+  return Math.max(1, Math.min(trains[at + TRAIN.LENGTH], trains[at + TRAIN.SEGMENT_SIZE]))
+}
+
+function wasDropped(trains: Int32Array, at: number, index: number): boolean {
+  if (index >= DROPPED_BITS) return false
+  return ((trains[at + TRAIN.DROPPED + (index >> 5)] >>> (index & 31)) & 1) !== 0
 }
 
 /** First byte of a data message. */

@@ -145,11 +145,14 @@ export class Inbound {
   #receive(trains: number, nowMs: number): void {
     const { native, context, tunFd, batch, tap } = this.#parts
     for (let train = 0; train < trains; train++) this.#claim(train)
-    if (tap.isOn) tap.trains(batch.slab, batch.trains, trains, false)
+    if (tap.isOn) tap.keep(batch.slab, batch.trains, trains)
     const count = native.open(context, 0, trains, nowMs)
     this.#seenSlot = -1
     for (let row = 0; row < count; row++) this.#judge(row * ROW.WORDS, nowMs)
-    if (tap.isOn) tap.rows(batch, count, false)
+    if (tap.isOn) {
+      tap.received(batch.trains, trains)
+      tap.rows(batch, count, false)
+    }
     native.writeTun(context, tunFd, 0, count)
   }
 
@@ -273,23 +276,26 @@ export class Inbound {
 
   /** A datagram that is no data message: a handshake, ARP, or nobody's. */
   #handle(base: number, nowMs: number): void {
-    const { batch, wireguard, vxlan, foreign } = this.#parts
+    const { batch, wireguard, vxlan, foreign, tap } = this.#parts
     const { rows, slab, counters } = batch
     const message = this.#message
     rows[base + ROW.DROP] = consumed
     message.offset = rows[base + ROW.OFFSET]
     message.lengthBytes = rows[base + ROW.LENGTH]
     message.cable = rows[base + ROW.CABLE]
-    const at = rows[base + ROW.TRAIN] * TRAIN.WORDS + TRAIN.REMOTE
-    message.remote.set(this.#trainBytes.subarray(at * 4, at * 4 + REMOTE.BYTES))
+    const train = rows[base + ROW.TRAIN] * TRAIN.WORDS
+    const at = (train + TRAIN.REMOTE) * 4
+    message.remote.set(this.#trainBytes.subarray(at, at + REMOTE.BYTES))
     let reason: number
     if (message.cable >= 0) reason = vxlan.message(message, nowMs)
     else if (isWireguard(slab, message.offset, message.lengthBytes)) {
       reason = wireguard.message(message, nowMs)
     } else if (isVxlan(slab, message.offset, message.lengthBytes)) reason = drop.vxlanWrongRemote
     else reason = foreign.receive(message, nowMs)
+    if (reason === 0) return
     const row = message.cable >= 0 ? message.cable : noCable
-    if (reason !== 0) counters[row * COUNTER.WORDS + reason]++
+    counters[row * COUNTER.WORDS + reason]++
+    if (tap.isOn) tap.dropped(batch.trains, train, message.offset, reason)
   }
 
   /** Flags that the outbound worker has set since the last time. */

@@ -70,7 +70,7 @@ export class Sender {
   /** All that are there: each call of seal finds none. */
   #showTrains(): void {
     const { sendSlab, trains, state } = this.#batch
-    this.#tap.trains(sendSlab, trains, state[STATE.TRAINS], true)
+    this.#tap.sent(sendSlab, trains, state[STATE.TRAINS])
   }
 
   /** The socket that was full, while something waits for it. */

@@ -77,7 +77,16 @@ export const TRAIN = {
   /** Outbound: the cable, for counting. */
   CABLE: 7,
   REMOTE: 8,
+  /**
+   * Inbound: why datagrams of it went no further, and which: bit n of 4 words for datagram n. Those
+   * that another reason befell are not among them. Set by `open`; whoever reads it clears it before.
+   */
+  DROP: 24,
+  DROPPED: 25,
 } as const
+
+/** Datagrams of a train that TRAIN.DROPPED has a bit for. */
+export const DROPPED_BITS = 128
 
 /** Inbound slab: bytes between the buffers of two trains, and the room in front of each. */
 export const TRAIN_BYTES = 65_536 + 128

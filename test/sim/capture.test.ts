@@ -87,6 +87,41 @@ test('what is dropped is shown with its reason, on either way', () => {
   assert.deepEqual([icmp?.bytes[9], icmp?.bytes[20]], [1, 3], `seed ${seed}`)
 })
 
+test('datagrams that are dropped are shown on the wire, as they came and with their reason', () => {
+  const seed = testSeed()
+  const pair = new SimPair(seed, { westKnowsEast: true })
+  const data: Uint8Array[] = []
+  pair.network.taps.push(({ from, bytes }) => {
+    if (from === pair.east.address && bytes[0] === 4 && bytes.length > 32) data.push(bytes)
+  })
+  pair.sendEast()
+  pair.network.runFor(1000)
+  const { inbound } = pair.west.capture({ filter: { kind: 'drop', reason: 0 } })
+  pair.sendEast()
+  const replayed = data[0]
+  const forged = data[0].with(40, data[0][40] ^ 1)
+  const stranger = data[0].with(4, data[0][4] ^ 1)
+  const noInitiation = new Uint8Array(148).with(0, 1)
+  const sent = [replayed, forged, stranger, noInitiation]
+  for (const bytes of sent) {
+    pair.network.inject({ from: pair.east.address, to: pair.west.address, bytes, tos: 0 })
+    pair.network.runFor(1000)
+  }
+  const seen = seenIn(inbound)
+  assert.deepEqual(
+    seen.map(other => [other.stage, other.drop]),
+    [drop.replayed, drop.authenticationFailed, drop.unknownIndex, drop.badMac1].map(reason => [
+      stage.wire,
+      reason,
+    ]),
+    `seed ${seed}`,
+  )
+  assert.deepEqual(
+    seen.map(({ bytes }) => Buffer.from(bytes.subarray(28))),
+    sent.map(Buffer.from),
+  )
+})
+
 test('a capture with keys gets a new session and the key of its handshake, on both sides', () => {
   const seed = testSeed()
   const pair = new SimPair(seed, { westKnowsEast: true })

@@ -192,13 +192,21 @@ function setTrain(batch: Batch, remote: string, bytes: Uint8Array, size: number)
   batch.trains.set(new Int32Array(record.buffer), TRAIN.REMOTE)
 }
 
+/** Train 0 as the path shows it; `meanwhile` is what `open` and the verdicts do. */
+function receive(tap: Tap, { slab, trains }: Batch, meanwhile = () => {}): void {
+  tap.keep(slab, trains, 1)
+  meanwhile()
+  tap.received(trains, 1)
+}
+
 for (const remote of ['192.0.2.2:51820', '[2001:db8::2]:51820'])
   test(`a train to ${remote} is shown as its datagrams`, () => {
     const { tap, batch, records } = tapped()
     const payload = pattern(3100)
     setTrain(batch, remote, payload, 1000)
     for (const isOutbound of [true, false]) {
-      tap.trains(batch.slab, batch.trains, 1, isOutbound)
+      if (isOutbound) tap.sent(batch.slab, batch.trains, 1)
+      else receive(tap, batch)
       const [record] = records()
       assert.equal(record.words[RECORD.STAGE], stage.wire)
       assert.deepEqual(
@@ -219,6 +227,79 @@ for (const remote of ['192.0.2.2:51820', '[2001:db8::2]:51820'])
     }
   })
 
+test('datagrams that went no further are shown with the reason, the others without', () => {
+  const [good, bad, later] = [drop.none, drop.replayed, drop.authenticationFailed]
+  for (const [marks, expected] of [
+    [
+      [bad, good, good, good],
+      [
+        [bad, [0]],
+        [good, [1, 2, 3]],
+      ],
+    ],
+    [
+      [good, bad, bad, good],
+      [
+        [good, [0]],
+        [bad, [1, 2]],
+        [good, [3]],
+      ],
+    ],
+    [
+      [good, good, good, bad],
+      [
+        [good, [0, 1, 2]],
+        [bad, [3]],
+      ],
+    ],
+    [[bad, bad, bad, bad], [[bad, [0, 1, 2, 3]]]],
+    // A train has room for one reason.
+    [
+      [bad, later, good, bad],
+      [
+        [bad, [0]],
+        [good, [1, 2]],
+        [bad, [3]],
+      ],
+    ],
+  ] as const) {
+    const { tap, batch, records } = tapped()
+    const payload = pattern(3100)
+    setTrain(batch, '192.0.2.2:51820', payload, 1000)
+    const offset = batch.trains[TRAIN.OFFSET]
+    receive(tap, batch, () => {
+      marks.forEach((reason, index) => {
+        if (reason !== good) tap.dropped(batch.trains, 0, offset + index * 1000 + 8, reason)
+      })
+      batch.slab.fill(0xee)
+    })
+    const shown = records()
+    assert.deepEqual(
+      shown.map(({ words, packets }) => [words[RECORD.DROP], packets().length]),
+      expected.map(([reason, indices]) => [reason, indices.length]),
+    )
+    // As they came, whatever became of them.
+    const text = shown.flatMap(({ packets }) => packets().map(({ bytes }) => bytes.slice(28)))
+    assert.deepEqual(Buffer.concat(text), Buffer.from(payload))
+  }
+})
+
+test('a filter for drops sees the datagrams that went no further, and nothing else', () => {
+  const filter = { kind: 'drop', reason: drop.replayed } as const
+  const { tap, batch, records } = tapped({ filter })
+  setTrain(batch, '192.0.2.2:51820', pattern(3000), 1000)
+  receive(tap, batch)
+  assert.deepEqual(records(), [])
+  const second = batch.trains[TRAIN.OFFSET] + 1000
+  receive(tap, batch, () => tap.dropped(batch.trains, 0, second, drop.replayed))
+  const [record, ...others] = records()
+  assert.deepEqual([record.packets().length, others], [1, []])
+  assert.deepEqual(record.packets()[0].bytes.slice(28), pattern(3000).slice(1000, 2000))
+  // What was marked is forgotten with the train.
+  receive(tap, batch)
+  assert.deepEqual(records(), [])
+})
+
 test('a received train belongs to its index, its slot, or who sent it', () => {
   const { tap, batch, records } = tapped()
   const view = new DataView(memory.slots.buffer)
@@ -232,7 +313,7 @@ test('a received train belongs to its index, its slot, or who sent it', () => {
   const cableOf = (remote: string, first: number[], slot = -1) => {
     setTrain(batch, remote, Uint8Array.from([...first, ...new Uint8Array(32)]), 100)
     batch.trains[TRAIN.SLOT] = slot
-    tap.trains(batch.slab, batch.trains, 1, false)
+    receive(tap, batch)
     return records()[0].words[RECORD.CABLE]
   }
   const data = [4, 0, 0, 0, 4, 3, 2, 1]

@@ -6,7 +6,7 @@ import { COUNTER, drop } from '../../../src/tables/counters.ts'
 import { limits, method, REMOTE, REPLAY, SLOT } from '../../../src/tables/shared.ts'
 
 const { KIND, POLL, ROW, STATE, TRAIN } = batch
-const { TRAIN_BYTES, TRAIN_HEADROOM, ROW_BYTES, ROW_HEADROOM } = batch
+const { DROPPED_BITS, TRAIN_BYTES, TRAIN_HEADROOM, ROW_BYTES, ROW_HEADROOM } = batch
 const description = loadNative().describe()
 
 function flatten(groups: Record<string, Record<string, number>>): Record<string, number> {
@@ -19,6 +19,7 @@ function flatten(groups: Record<string, Record<string, number>>): Record<string,
 /** What the addon must know whole, and what it may know a part of. */
 const whole: Record<string, number> = {
   ...flatten({ limits, method, SLOT, REPLAY, REMOTE, ROW, KIND, TRAIN, STATE, POLL }),
+  DROPPED_BITS,
   TRAIN_BYTES,
   TRAIN_HEADROOM,
   ROW_BYTES,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
-import { KIND, STATE, TRAIN_HEADROOM } from '../../../src/packet/batch.ts'
+import { KIND, STATE, TRAIN, TRAIN_HEADROOM } from '../../../src/packet/batch.ts'
 import { COUNTER, drop, noCable } from '../../../src/tables/counters.ts'
 import { method } from '../../../src/tables/shared.ts'
 import { publishSlot } from '../../support/key-slots.ts'
@@ -111,6 +111,7 @@ for (const [what, datagram, reason] of refusals) {
     assert.equal(open([datagram]), 0)
     assert.equal(count(cable, reason), 1)
     assert.equal(count(cable, COUNTER.RX_DATAGRAMS), 0)
+    assert.deepEqual([memory.trains[TRAIN.DROP], memory.trains[TRAIN.DROPPED]], [reason, 1])
   })
 }
 

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
-import { KIND, ROW, STATE, TRAIN, TRAIN_BYTES, TRAIN_HEADROOM } from '../../../src/packet/batch.ts'
+import {
+  DROPPED_BITS,
+  KIND,
+  ROW,
+  STATE,
+  TRAIN,
+  TRAIN_BYTES,
+  TRAIN_HEADROOM,
+} from '../../../src/packet/batch.ts'
 import { COUNTER, drop, noCable } from '../../../src/tables/counters.ts'
 import { method } from '../../../src/tables/shared.ts'
 import { publishSlot } from '../../support/key-slots.ts'
@@ -93,6 +101,14 @@ function textIsZero(train: number, datagram: Uint8Array): boolean {
   return memory.slab.subarray(start, start + datagram.length - 32).every(byte => byte === 0)
 }
 
+/** The reason that a train was marked with, and the numbers of the datagrams that it befell. */
+function marks(train: number): [reason: number, datagrams: number[]] {
+  const words = memory.trains.subarray(train * TRAIN.WORDS, (train + 1) * TRAIN.WORDS)
+  const isMarked = (i: number) => ((words[TRAIN.DROPPED + (i >> 5)] >>> (i & 31)) & 1) === 1
+  const numbers = Array.from({ length: DROPPED_BITS }, (_, i) => i)
+  return [words[TRAIN.DROP], numbers.filter(isMarked)]
+}
+
 const packet = (index: number, length = 100) =>
   ipv4({ identification: index }, tcp({ sequence: index * length, payload: pattern(length) }))
 
@@ -149,8 +165,10 @@ test('one datagram twice in a train, and once more in the next', () => {
   const datagram = message(0, 5, packet(0))
   receive(0, [datagram, datagram])
   assert.equal(open(1).length, 1)
+  assert.deepEqual(marks(0), [drop.replayed, [1]])
   receive(0, [datagram])
   assert.equal(open(1).length, 0)
+  assert.deepEqual(marks(0), [drop.replayed, [0]])
   checkCounts(20, { [drop.replayed]: 2, [COUNTER.RX_DATAGRAMS]: 1, [COUNTER.RX_PACKETS]: 1 })
 })
 
@@ -166,6 +184,18 @@ test('a forged datagram is zeroed, counted, and does not move the window', () =>
   )
   assert(textIsZero(0, forged))
   checkCounts(20, { [drop.authenticationFailed]: 1, [COUNTER.RX_DATAGRAMS]: 1 })
+})
+
+test('of a long train those that were dropped are marked, for one reason', () => {
+  const datagrams = Array.from({ length: 150 }, (_, i) => message(0, i, packet(i)))
+  const forged = [0, 31, 32, 63, 64, 127, 128, 149]
+  for (const i of forged) datagrams[i][50] ^= 1
+  // Of another reason than the first.
+  datagrams[70] = datagrams[69]
+  receive(0, datagrams)
+  open(1)
+  assert.deepEqual(marks(0), [drop.authenticationFailed, forged.filter(i => i < DROPPED_BITS)])
+  checkCounts(20, { [drop.authenticationFailed]: forged.length, [drop.replayed]: 1 })
 })
 
 test('keepalives are rows of their own', () => {
@@ -194,6 +224,7 @@ for (const [what, datagram, atMs, reason, row] of refusals) {
     receive(0, [datagram])
     assert.deepEqual(open(1, context, atMs), [])
     checkCounts(row, { [reason]: 1, [COUNTER.RX_DATAGRAMS]: 0 })
+    assert.deepEqual(marks(0), [reason, [0]])
     assert(!textIsZero(0, datagram))
   })
 }
