@@ -290,16 +290,21 @@ test('datagrams go to subscribers only, at a bounded rate, and the rest is count
     got++
     missed = count
   })
-  const burst = 10 * connectionLimits.pushBurst
+  const { pushBurst, pushesPerSecond } = connectionLimits
+  const startedMs = performance.now()
+  const burst = 10 * pushBurst
   for (let i = 0; i < burst; i++) server.pushForeign(datagram(20))
-  await until('the burst arrives', () => got >= connectionLimits.pushBurst)
+  await until('the burst arrives', () => got >= pushBurst)
   let sent = burst
   await until('another one tells what was missed', () => {
     server.pushForeign(datagram(20))
     sent++
     return missed > 0
   })
-  assert.ok(got + missed <= sent && missed >= burst / 2, `got ${got}, missed ${missed} of ${sent}`)
+  assert.ok(got + missed <= sent, `got ${got}, missed ${missed} of ${sent}`)
+  // However slow this machine is: the burst, and what was earned since.
+  const earned = ((performance.now() - startedMs) * pushesPerSecond) / 1000
+  assert.ok(got <= pushBurst + earned, `got ${got}`)
   assert.equal((await other.status()).interfaceName, 'gw0')
 })
 
