@@ -13,6 +13,7 @@
 namespace hawser {
 namespace {
 
+constexpr uint32_t kPairsMost = 8;
 constexpr int kReceiveBufferBytes = 8 << 20, kSendBufferBytes = 4 << 20;
 
 int Option(int fd, int level, int name, int value) {
@@ -48,6 +49,26 @@ bool RefuseAll(int fd) {
   sock_filter refuse = {BPF_RET | BPF_K, 0, 0, 0};
   const sock_fprog program = {1, &refuse};
   return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
+}
+
+// Chooses among the sockets that share a port, in the order in which they were bound: by the low bits of the receiver index (bytes 8 of a handshake response, 4 of a
+// cookie reply and of data; little-endian), else the first. A classic BPF program sees the datagram
+// from its UDP payload on; a load behind its end returns 0, which is the first as well.
+bool Steer(int fd, uint32_t pairs) {
+  sock_filter program[] = {
+      {BPF_LD | BPF_B | BPF_ABS, 0, 0, 0},
+      {BPF_JMP | BPF_JEQ | BPF_K, 4, 0, 2},  // response: to 6
+      {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 3},  // cookie reply: to 4
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 5, 4},  // data: to 4; everything else: to 9
+      {BPF_LD | BPF_B | BPF_ABS, 0, 0, 4},
+      {BPF_JMP | BPF_JA, 0, 0, 1},
+      {BPF_LD | BPF_B | BPF_ABS, 0, 0, 8},
+      {BPF_ALU | BPF_AND | BPF_K, 0, 0, pairs - 1},
+      {BPF_RET | BPF_A, 0, 0, 0},
+      {BPF_RET | BPF_K, 0, 0, 0},
+  };
+  const sock_fprog whole = {sizeof program / sizeof program[0], program};
+  return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &whole, sizeof whole) == 0;
 }
 
 // Binds to a port of every address and returns the port, or 0 with errno set.
@@ -88,8 +109,15 @@ Napi::Value OpenUdp(const Napi::CallbackInfo& info) {
   if (BooleanOption(options, "sendOnly") && !RefuseAll(fd.get())) {
     ThrowErrno(env, errno, "attach a filter to " + what);
   }
+  const bool shares = options.Get("steerPairs").IsNumber();
+  const uint32_t pairs = shares ? IntOption(options, "steerPairs", 1, kPairsMost) : 1;
+  if (pairs > 1 && Option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1) != 0) {
+    ThrowErrno(env, errno, "share the port of " + what);
+  }
   const uint16_t bound = Bind(fd.get(), ipv6, port);
   if (bound == 0) ThrowErrno(env, errno, "bind " + what);
+  // Not before: a socket with a program is refused by the group that it binds into.
+  if (pairs > 1 && !Steer(fd.get(), pairs)) ThrowErrno(env, errno, "steer " + what);
 
   Napi::Object result = Napi::Object::New(env);
   result.Set("port", Napi::Number::New(env, bound));

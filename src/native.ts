@@ -64,6 +64,12 @@ export interface UdpOptions {
   readonly gro: boolean
   /** Drops whatever arrives, by a socket filter: for sockets that only add source ports. */
   readonly sendOnly?: boolean
+  /**
+   * With 2 and more, a power of two: the socket shares its port with as many others, opened in the
+   * order of their pairs, and the kernel steers by the datagram. Responses, cookie replies and data
+   * go to the pair in the low bits of their receiver index, everything else to the first.
+   */
+  readonly steerPairs?: number
 }
 
 export interface UdpOpened {

@@ -3,7 +3,7 @@
 // an address that changed under a sender could be half of each.
 
 import type { Remote } from '../net/address.ts'
-import { RetiredEntries } from '../tables/memory.ts'
+import { partOfPair, RetiredEntries } from '../tables/memory.ts'
 import { limits, REMOTE, type SharedMemory } from '../tables/shared.ts'
 
 const AF_INET = 2
@@ -44,20 +44,25 @@ export class RemotePool {
   readonly #words: Int32Array
   readonly #free: number[] = []
   readonly #retired: RetiredEntries
-  #used = 0
+  /** Of the pair's own part: behind all that were ever taken, and its end. */
+  #next: number
+  readonly #end: number
 
   constructor(memory: SharedMemory) {
     this.#bytes = memory.remotes
     this.#words = new Int32Array(memory.remotes.buffer)
     this.#retired = new RetiredEntries(memory)
+    const { first, end } = partOfPair(memory, limits.remotes)
+    this.#next = first
+    this.#end = end
   }
 
   /** Copies a record into the pool. Returns its index, or -1 when the pool is full. */
   add(record: Uint8Array): number {
     let entry = this.#free.pop() ?? -1
     if (entry < 0) {
-      if (this.#used === limits.remotes) return -1
-      entry = this.#used++
+      if (this.#next === this.#end) return -1
+      entry = this.#next++
     }
     this.#bytes.set(record, entry * REMOTE.BYTES)
     return entry

@@ -2,7 +2,7 @@
 // constant until they are retired and wiped. The inbound worker alone writes them; the addon reads
 // them, and takes nonces from their send counters.
 
-import { RetiredEntries } from '../tables/memory.ts'
+import { partOfPair, RetiredEntries } from '../tables/memory.ts'
 import { limits, method, REPLAY, type SharedMemory, SLOT } from '../tables/shared.ts'
 
 export interface SlotKeys {
@@ -59,12 +59,20 @@ export class SlotPool {
   readonly #view: DataView
   readonly #free: number[] = []
   readonly #retired: RetiredEntries
-  #used = 0
+  /** The pair's own part of the pool: [first, end). */
+  readonly #first: number
+  readonly #end: number
+  /** Behind all that were ever taken. */
+  #next: number
 
   constructor(memory: SharedMemory) {
     this.#memory = memory
     this.#view = new DataView(memory.slots.buffer)
     this.#retired = new RetiredEntries(memory)
+    const part = partOfPair(memory, limits.slots)
+    this.#first = part.first
+    this.#end = part.end
+    this.#next = part.first
   }
 
   /** Prepares a slot for keys; it is not yet published. Returns -1 when there is none left. */
@@ -110,17 +118,17 @@ export class SlotPool {
     if (this.#retired.length > 0) this.#retired.collect(slot => this.#wipe(slot))
   }
 
-  /** Wipes every slot, in use or not: for the end of the process. */
+  /** Wipes every slot of the pair, in use or not: for the end of the process. */
   wipeAll(): void {
-    this.#memory.slots.fill(0, 0, this.#used * SLOT.BYTES)
+    this.#memory.slots.fill(0, this.#first * SLOT.BYTES, this.#next * SLOT.BYTES)
   }
 
   /** METHOD and GENERATION are the caller's last stores: whoever sees them sees the keys. */
   #take(): number {
     let slot = this.#free.pop() ?? -1
     if (slot < 0) {
-      if (this.#used === limits.slots) return -1
-      slot = this.#used++
+      if (this.#next === this.#end) return -1
+      slot = this.#next++
     }
     this.#memory.replay.fill(0, slot * REPLAY.BYTES, (slot + 1) * REPLAY.BYTES)
     return slot

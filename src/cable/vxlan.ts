@@ -9,6 +9,7 @@
 // its prefixes (the inbound path): anybody can send to a UDP port.
 
 import { DeadlineQueue, type Scheduled } from '../crypto/deadline-queue.ts'
+import type { SentInstants } from '../crypto/protocol.ts'
 import { equalBytes } from '../net/address.ts'
 import { type DropReason, drop } from '../tables/counters.ts'
 import { CABLE, INSTANT, REMOTE } from '../tables/shared.ts'
@@ -36,6 +37,7 @@ interface CableState extends Scheduled {
 export class VxlanDriver implements CableDriver {
   readonly #publisher: Publisher
   readonly #outbox: Outbox
+  readonly #sent: SentInstants
   readonly #wakeOutbound: () => void
   readonly #cables = new Map<number, CableState>()
   /** Hash of an outer source address -> cables. */
@@ -43,9 +45,10 @@ export class VxlanDriver implements CableDriver {
   readonly #deadlines = new DeadlineQueue<CableState>()
   #own: VxlanTable | undefined
 
-  constructor(publisher: Publisher, outbox: Outbox, wakeOutbound: () => void) {
+  constructor(publisher: Publisher, outbox: Outbox, sent: SentInstants, wakeOutbound: () => void) {
     this.#publisher = publisher
     this.#outbox = outbox
+    this.#sent = sent
     this.#wakeOutbound = wakeOutbound
   }
 
@@ -152,10 +155,10 @@ export class VxlanDriver implements CableDriver {
       const state = this.#deadlines.first
       if (state === undefined || state.scheduledMs > nowMs) return
       const { cable } = state
-      const at = cable * INSTANT.WORDS
-      const sentMs = instants[at + INSTANT.DATA_SENT]
-      const unansweredMs = instants[at + INSTANT.UNANSWERED]
-      const silentMs = unansweredMs > instants[at + INSTANT.RECEIVED] ? nowMs - unansweredMs : 0
+      const sentMs = this.#sent.dataSentMs(cable)
+      const unansweredMs = this.#sent.unansweredMs(cable)
+      const receivedMs = instants[cable * INSTANT.WORDS + INSTANT.RECEIVED]
+      const silentMs = unansweredMs > receivedMs ? nowMs - unansweredMs : 0
       this.#enact(state, state.arp.tick(nowMs, sentMs, silentMs))
       if (state.arp.nextDeadlineMs() === Number.POSITIVE_INFINITY) {
         Atomics.store(cables, cable * CABLE.WORDS + CABLE.WATCHED, 0)

@@ -5,10 +5,11 @@
 import type { Keypair } from '../crypto/keypair.ts'
 import type { PeerCiphers, Protocol, ProtocolAction } from '../crypto/protocol.ts'
 import { type CipherName, preferredCipher, rankedCiphers } from '../tables/cipher.ts'
-import { COUNTER, type DropReason, noCable } from '../tables/counters.ts'
+import { COUNTER, type DropReason, drop, noCable } from '../tables/counters.ts'
 import { INSTANT, REMOTE, REPLAY } from '../tables/shared.ts'
 import type { WireguardCable } from '../tables/tables.ts'
 import type { CableDriver, Message } from './driver.ts'
+import { takeHandover } from './handovers.ts'
 import type { Outbox } from './outbox.ts'
 import type { Publisher } from './publisher.ts'
 import { writeRemote } from './remotes.ts'
@@ -26,6 +27,8 @@ export interface WireguardParts {
   /** Wakes the outbound worker: packets wait for the key that was just published. */
   readonly wakeOutbound: () => void
   readonly secrets: SecretSink
+  /** Hands an initiation over to another pair. False: it has too many already. */
+  readonly handOver: (pair: number, message: Uint8Array, remote: Uint8Array) => boolean
 }
 
 /** Takes the ephemeral keys of handshakes while a capture wants them (capture/tap.ts). */
@@ -87,7 +90,27 @@ export class WireguardDriver implements CableDriver {
     return isPlaced
   }
 
+  /** A cable of another pair, whose initiations arrive here. */
+  setElsewhere(cable: number, pair: number, table: WireguardCable): void {
+    const { publicKey } = table
+    const ciphers = this.#ciphersOf(table)
+    this.#parts.protocol.addElsewhere({ cable, pair, publicKey, ciphers })
+  }
+
+  /** Takes what pair 0 handed over, unless there is no room for it. */
+  takeHandovers(): void {
+    const { publisher, protocol } = this.#parts
+    const ring = publisher.memory.handovers[publisher.memory.pair]
+    for (;;) {
+      const taken = takeHandover(ring)
+      if (taken === undefined) return
+      const reason = protocol.accept(taken.message, taken.remote)
+      if (reason !== drop.none) this.#count(noCable, reason)
+    }
+  }
+
   remove(cable: number, nowMs: number): void {
+    this.#parts.protocol.removeElsewhere(cable)
     if (!this.#cables.delete(cable)) return
     this.#parts.protocol.removePeer(cable)
     this.#enact(nowMs)
@@ -199,6 +222,10 @@ export class WireguardDriver implements CableDriver {
         break
       case 'roamed':
         this.#roamed(cable, action.remote, action.bytes, nowMs)
+        break
+      case 'handOver':
+        if (!this.#parts.handOver(action.pair, action.message, action.remote))
+          this.#count(noCable, drop.handshakeQueueFull)
         break
       case 'clearSource':
         publisher.clearSource(cable)

@@ -101,6 +101,31 @@ export function readRing(
   return copy
 }
 
+/** What several rings held, in the order of time. Each part is in order. */
+export function mergeRecords(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0]
+  const merged = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
+  const words = parts.map(part => new Int32Array(part.buffer, part.byteOffset, part.length >> 2))
+  const next = parts.map(() => 0)
+  let at = 0
+  while (at < merged.length) {
+    let first = -1
+    let firstMs = Number.POSITIVE_INFINITY
+    for (let i = 0; i < parts.length; i++) {
+      if (next[i] === parts[i].length) continue
+      const ms = instantMs(words[i], next[i] >> 2)
+      if (first >= 0 && ms >= firstMs) continue
+      first = i
+      firstMs = ms
+    }
+    const length = words[first][(next[first] >> 2) + RECORD.LENGTH]
+    merged.set(parts[first].subarray(next[first], next[first] + length), at)
+    next[first] += length
+    at += length
+  }
+  return merged
+}
+
 /** The instant of the last record that readRing would take if some were left behind it, else Infinity. */
 export function endOfRead(ring: Ring, bytesMax: number): number {
   const head = Atomics.load(ring.control, HEAD)

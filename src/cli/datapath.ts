@@ -49,6 +49,7 @@ interface DatapathFlags {
   readonly interface: string
   readonly socket?: string
   readonly mtu?: number
+  readonly pairs?: string
   readonly readyFd?: number
   readonly tables?: string
   readonly ephemeral?: boolean
@@ -61,20 +62,27 @@ function datapathCommand(): Command {
     .requiredOption('--interface <name>', 'TUN device, made or re-attached', interfaceName)
     .option('--socket <path>', `where to listen for tables (${socketDirectory}/NAME.sock)`)
     .option('--mtu <bytes>', 'MTU of the device', integerWithin(68, 65_535))
+    .addOption(
+      new Option('--pairs <n>', 'pairs of workers (one for every two cores)')
+        .choices(['1', '2', '4', '8'])
+        .env('HAWSER_PAIRS'),
+    )
     .option('--ready-fd <n>', 'write "ready" here when everything is served', openDescriptor)
     .option('--tables <file>', 'first tables, JSON as for hawser apply; "-" is standard input')
     .option('--ephemeral', 'delete the device at the end; routes go with it')
     .addOption(new Option('--log-level <level>').choices(logLevels).default('info'))
     .action(async (flags: DatapathFlags) => {
       const { runDatapathDaemon } = await import('../daemon/datapath.ts')
+      const { choosePairs } = await import('../daemon/pairs.ts')
       const { datapathDaemonParts } = await import('../daemon/datapath-parts.ts')
-      const { mtu, readyFd, tables } = flags
+      const { mtu, pairs, readyFd, tables } = flags
       process.exitCode = await runDatapathDaemon(
         {
           interfaceName: flags.interface,
           socketPath: flags.socket ?? socketOf(flags.interface),
           ephemeral: flags.ephemeral ?? false,
           ...(mtu === undefined ? {} : { mtuBytes: mtu }),
+          pairs: choosePairs({ HAWSER_PAIRS: pairs }),
           ...(readyFd === undefined ? {} : { readyFd }),
           ...(tables === undefined ? {} : { tablesFile: tables }),
         },

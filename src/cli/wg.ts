@@ -13,6 +13,7 @@ Environment:
   WG_TUN_FD                  an open TUN descriptor to adopt
   WG_UAPI_FD                 a listening UAPI socket to adopt
   WG_PROCESS_FOREGROUND=1    the same as --foreground
+  HAWSER_PAIRS               pairs of workers: 1, 2, 4 or 8 (one for every two cores)
   LOG_LEVEL                  verbose, debug, error (default) or silent; when it is set and not
                              silent, a daemon in the background keeps standard error for its log
 
@@ -113,11 +114,13 @@ async function run(plan: WgPlan): Promise<void> {
 
 async function runForeground(plan: WgPlan, readiness: Readiness | undefined): Promise<void> {
   const { runWireguard } = await import('../daemon/wg.ts')
+  const { choosePairs } = await import('../daemon/pairs.ts')
   const tunFd = plan.descriptors[tunVariable]
   const uapiFd = plan.descriptors[uapiVariable]
   try {
     await runWireguard({
       interfaceName: plan.interfaceName,
+      pairs: choosePairs(process.env),
       onReady: () => readiness?.ready(),
       onFatal: message => readiness?.failed(message),
       log: processLog(plan.logLevel).debug,

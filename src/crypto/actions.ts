@@ -43,6 +43,11 @@ export interface ProtocolDeps {
   /** Fills an array with random bytes. */
   readonly random: (bytes: Uint8Array) => void
   readonly sent: SentInstants
+  /**
+   * One of several engines that share the device's peers between them: the low bits of the receiver
+   * indices that it gives out are `pair`, of `pairs`, a power of two. Absent: the only one.
+   */
+  readonly place?: { readonly pair: number; readonly pairs: number }
   /** Whether ephemeral keys are told, to a capture that shows what they protect. Absent: never. */
   readonly wantsEphemerals?: () => boolean
 }
@@ -80,6 +85,14 @@ export type ProtocolAction =
       readonly cable: number
       readonly remote: Uint8Array
       readonly bytes: number
+    }
+  /** An initiation of a peer that another pair's engine has, with the remote record it came from. */
+  | {
+      readonly kind: 'handOver'
+      readonly cable: number
+      readonly pair: number
+      readonly message: Uint8Array
+      readonly remote: Uint8Array
     }
   /** Forget the source address in use: it may be why nothing is answered. */
   | { readonly kind: 'clearSource'; readonly cable: number }

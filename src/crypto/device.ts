@@ -19,10 +19,15 @@ export interface Device<Owner> {
 
 /** A random index that nobody on this device has: it must not be guessable (whitepaper 5.4.2). */
 export function claimIndex<Owner>(device: Device<Owner>, owner: Owner): number {
-  let index = randomWord(device)
-  while (device.indices.has(index)) index = randomWord(device)
+  let index = randomIndex(device)
+  while (device.indices.has(index)) index = randomIndex(device)
   device.indices.set(index, owner)
   return index
+}
+
+function randomIndex<Owner>(device: Device<Owner>): number {
+  const { pair, pairs } = device.deps.place ?? { pair: 0, pairs: 1 }
+  return ((randomWord(device) & -pairs) | pair) >>> 0
 }
 
 /** 32 random bytes, the caller's to wipe. */

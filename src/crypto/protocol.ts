@@ -34,9 +34,17 @@ import { RateLimiter } from './rate-limiter.ts'
 import { type PeerCiphers, plainCiphers, Tunnel } from './tunnel.ts'
 import { importPrivateKey, publicKeyOf } from './x25519.ts'
 
-export type { DroppedMessage, ProtocolAction, ProtocolDeps } from './actions.ts'
+export type { DroppedMessage, ProtocolAction, ProtocolDeps, SentInstants } from './actions.ts'
 export { Keypair } from './keypair.ts'
 export type { PeerCiphers } from './tunnel.ts'
+
+/** A peer that another pair's engine has. */
+export interface PeerElsewhere {
+  readonly cable: number
+  readonly pair: number
+  readonly publicKey: Uint8Array
+  readonly ciphers: PeerCiphers
+}
 
 export interface PeerSettings {
   readonly publicKey: Uint8Array
@@ -60,6 +68,9 @@ export class Protocol {
   readonly #deadlines = new DeadlineQueue<Tunnel>()
   readonly #byCable = new Map<number, Tunnel>()
   readonly #byKey = new Map<string, Tunnel>()
+  /** Peers of other pairs whose initiations arrive here, by cable and by key. */
+  readonly #elsewhere = new Map<number, PeerElsewhere>()
+  readonly #elsewhereByKey = new Map<string, PeerElsewhere>()
   /** How many peers accept each cipher, and the constructions that this makes worth trying. */
   readonly #accepting = new Map<CipherName, number>()
   #suites: readonly Suite[] = [suiteOf[fallbackCipher]]
@@ -117,6 +128,24 @@ export class Protocol {
     this.setCiphers(cable, settings.ciphers ?? plainCiphers, nowMs)
     this.setPresharedKey(cable, settings.presharedKey)
     this.setKeepalive(cable, settings.keepaliveSeconds, nowMs)
+  }
+
+  /** Adds a peer of another pair, or changes it: what it initiates here is handed over. */
+  addElsewhere(peer: PeerElsewhere): void {
+    this.removeElsewhere(peer.cable)
+    this.#elsewhere.set(peer.cable, peer)
+    this.#elsewhereByKey.set(keyOf(peer.publicKey), peer)
+    this.#countCiphers(peer.ciphers, 1)
+  }
+
+  removeElsewhere(cable: number): void {
+    const peer = this.#elsewhere.get(cable)
+    if (peer === undefined) return
+    this.#countCiphers(peer.ciphers, -1)
+    this.#elsewhere.delete(cable)
+    const key = keyOf(peer.publicKey)
+    // The key may have moved on to another cable meanwhile.
+    if (this.#elsewhereByKey.get(key) === peer) this.#elsewhereByKey.delete(key)
   }
 
   removePeer(cable: number): void {
@@ -201,6 +230,11 @@ export class Protocol {
     return this.#queue.push(message, remote) ? drop.none : drop.handshakeQueueFull
   }
 
+  /** Queues an initiation that another pair has judged. Returns why it was dropped, or 0. */
+  accept(message: Uint8Array, remote: Uint8Array): DropReason {
+    return this.#queue.push(message, remote) ? drop.none : drop.handshakeQueueFull
+  }
+
   /** Works off one queued message. False when there was none. */
   step(nowMs: number, wallMs: number): boolean {
     const queued = this.#queue.shift()
@@ -270,11 +304,17 @@ export class Protocol {
       this.#drop(-1, drop.handshakeDecryptFailed)
       return
     }
-    const tunnel = this.#byKey.get(keyOf(identified.remoteStatic))
+    const key = keyOf(identified.remoteStatic)
+    const tunnel = this.#byKey.get(key)
     const isOwn = isSame(identified.remoteStatic, identity.publicKey)
     if (tunnel === undefined || isOwn) {
       wipeHandshake(identified)
-      this.#drop(-1, isOwn ? drop.ownKey : drop.unknownPeer)
+      const elsewhere = isOwn ? undefined : this.#elsewhereByKey.get(key)
+      if (elsewhere === undefined) this.#drop(-1, isOwn ? drop.ownKey : drop.unknownPeer)
+      else {
+        const { cable, pair } = elsewhere
+        this.actions.push({ kind: 'handOver', cable, pair, message, remote })
+      }
       return
     }
     this.#settle(tunnel, tunnel.answer(identified, message, remote, nowMs))

@@ -15,6 +15,7 @@ import { startWireServer, type WireServer } from '../wire/server.ts'
 import { readTablesFile } from '../wire/tables-file.ts'
 import { exitOnUncaught } from './fatal.ts'
 import type { Log } from './log.ts'
+import { claimDevice } from './pairs.ts'
 
 /**
  * CAP_NET_BIND_SERVICE: cable ports below 1024. CAP_NET_ADMIN: TUN, SO_MARK, SO_*BUFFORCE.
@@ -26,6 +27,7 @@ export interface DatapathDaemonOptions {
   readonly interfaceName: string
   readonly socketPath: string
   readonly mtuBytes?: number
+  readonly pairs: number
   /** Gets `ready` and a newline when everything is served. */
   readonly readyFd?: number
   /** The device goes with the process. */
@@ -74,9 +76,12 @@ export async function runDatapathDaemon(
   const letFail = exitOnUncaught(stop, message => log.error(message))
   let server: WireServer | undefined
   try {
+    const claim = await claimDevice(interfaceName, options.pairs)
+    if (claim) running.push({ close: async () => void claim.close() })
     const datapath = await parts.startDatapath({
       interfaceName,
       persistent: !options.ephemeral,
+      pairs: options.pairs,
       offloads,
       ...(options.mtuBytes === undefined ? {} : { mtuBytes: options.mtuBytes }),
       onEnd: (reason, failed) => ending.resolve({ reason, failed }),

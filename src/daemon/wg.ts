@@ -14,9 +14,12 @@ import { GatewayError } from '../net/errors.ts'
 import { listenUapi, type UapiServer } from '../uapi/server.ts'
 import { wipeTables } from '../wire/tables.ts'
 import { exitOnUncaught } from './fatal.ts'
+import { claimDevice } from './pairs.ts'
 
 export interface WireguardOptions {
   readonly interfaceName: string
+  /** Pairs of workers; default 1. */
+  readonly pairs?: number
   /** An open TUN descriptor to adopt (WG_TUN_FD). */
   readonly tunFd?: number
   /** A listening UAPI socket to adopt (WG_UAPI_FD). */
@@ -75,11 +78,13 @@ async function serve(
   parts: WireguardParts,
   ended: PromiseWithResolvers<End>,
 ): Promise<void> {
-  const { interfaceName, tunFd, uapiFd, uapiDirectory, log } = options
+  const { interfaceName, pairs = 1, tunFd, uapiFd, uapiDirectory, log } = options
+  const claim = await claimDevice(interfaceName, tunFd === undefined ? pairs : 1)
   const datapath = await parts
     .startDatapath({
       interfaceName,
       persistent: false,
+      pairs,
       onEnd: (reason, failed) => ended.resolve({ reason, failed }),
       log,
       ...(tunFd === undefined ? {} : { tunFd }),
@@ -91,6 +96,7 @@ async function serve(
   const stop = async (): Promise<void> => {
     await server?.close()
     await datapath.stop()
+    claim?.close()
     wipeTables(datapath.tables)
   }
   const forget = exitOnUncaught(stop, options.onFatal)

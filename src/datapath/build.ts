@@ -1,8 +1,10 @@
 // Builds the two halves of a data path over a native interface: the addon in the workers, the same
 // with other devices in the simulation. All sizes of the path's memory stand here.
 
+import { handOver } from '../cable/handovers.ts'
 import { Outbox } from '../cable/outbox.ts'
 import { Publisher } from '../cable/publisher.ts'
+import { sentInstants } from '../cable/sent-instants.ts'
 import { VxlanDriver } from '../cable/vxlan.ts'
 import { WireguardDriver } from '../cable/wireguard.ts'
 import { Tap } from '../capture/tap.ts'
@@ -12,7 +14,7 @@ import { type BatchSize, createBatch, ROW_BYTES, STATE, TRAIN_BYTES } from '../p
 import { icmpErrorBytes } from '../packet/icmp-error.ts'
 import { PacketView } from '../packet/packet-view.ts'
 import type { CipherName } from '../tables/cipher.ts'
-import { INSTANT, limits, type SharedMemory, worker } from '../tables/shared.ts'
+import { limits, type SharedMemory, worker } from '../tables/shared.ts'
 import { Answers } from './answers.ts'
 import { ForeignGate, type ForeignSink } from './foreign.ts'
 import { Inbound } from './inbound.ts'
@@ -65,7 +67,8 @@ export interface OutboundOptions {
   readonly memory: SharedMemory
   readonly tunFd: number
   readonly segmentsMax: number
-  readonly wakeInbound: () => void
+  /** Wakes the inbound worker of a pair. */
+  readonly wakeInbound: (pair: number) => void
   readonly tellUp: () => void
   readonly monotonicMs: () => number
 }
@@ -80,7 +83,7 @@ export interface BuiltOutbound {
 
 export function buildOutbound(options: OutboundOptions): BuiltOutbound {
   const { native, memory, monotonicMs } = options
-  const counters = memory.counters[worker.outbound]
+  const counters = memory.counters[memory.pair * worker.count + worker.outbound]
   // Nothing is received here, and so no receiver index looked up.
   const tap = new Tap({ memory, monotonicMs, slotOfIndex: () => -1 })
   const unsegmented = new Int32Array(limits.cables).fill(-1)
@@ -115,7 +118,10 @@ export interface InboundOptions {
   readonly wallNowMs: () => number
   readonly autoCiphers: readonly CipherName[]
   readonly monotonicMs: () => number
+  /** Wakes every outbound worker: packets may wait in any of them. */
   readonly wakeOutbound: () => void
+  /** Wakes the inbound worker of another pair: something was handed over. */
+  readonly wakeInbound: (pair: number) => void
   readonly foreignSink: ForeignSink
 }
 
@@ -131,8 +137,8 @@ export interface BuiltInbound {
 }
 
 export function buildInbound(options: InboundOptions): BuiltInbound {
-  const { native, memory, wakeOutbound, monotonicMs } = options
-  const counters = memory.counters[worker.inbound]
+  const { native, memory, wakeOutbound, wakeInbound, monotonicMs } = options
+  const counters = memory.counters[memory.pair * worker.count + worker.inbound]
   const batch = createBatch(sizes.inbound, memory, counters)
   const context = native.createContext(batch)
   batch.state[STATE.COALESCE] = options.coalesce
@@ -144,19 +150,26 @@ export function buildInbound(options: InboundOptions): BuiltInbound {
   const tap = new Tap({ memory, monotonicMs, slotOfIndex })
   const sender = new Sender(native, outboxContext, outboxBatch, memory, unsegmented, tap)
   const outbox = new Outbox(outboxBatch, sender)
+  const sent = sentInstants(memory)
   const protocol = new Protocol({
     aead: native.handshakeAead,
     xchacha: options.xchacha,
     random: options.random,
-    sent: sentInstants(memory),
+    sent,
+    place: { pair: memory.pair, pairs: memory.pairs },
     wantsEphemerals: () => tap.wantsSecrets,
   })
   const { wallNowMs, autoCiphers } = options
   const wireguard = new WireguardDriver({
     ...{ protocol, publisher, outbox, wallNowMs, autoCiphers, wakeOutbound },
     secrets: tap,
+    handOver: (pair, message, remote) => {
+      if (!handOver(memory.handovers[pair], message, remote)) return false
+      wakeInbound(pair)
+      return true
+    },
   })
-  const vxlan = new VxlanDriver(publisher, outbox, wakeOutbound)
+  const vxlan = new VxlanDriver(publisher, outbox, sent, wakeOutbound)
   const foreign = new ForeignGate(options.foreignSink)
   const packet = new PacketView(batch.slab)
   const { tunFd } = options
@@ -164,13 +177,4 @@ export function buildInbound(options: InboundOptions): BuiltInbound {
     ...{ native, context, batch, packet, tunFd, publisher, wireguard, vxlan, outbox, foreign, tap },
   })
   return { inbound, tap, wireguard, vxlan, outbox, publisher, context, batch }
-}
-
-/** What the outbound worker publishes about its sends. */
-function sentInstants({ instants }: SharedMemory): ProtocolDeps['sent'] {
-  return {
-    sentMs: cable => instants[cable * INSTANT.WORDS + INSTANT.SENT],
-    dataSentMs: cable => instants[cable * INSTANT.WORDS + INSTANT.DATA_SENT],
-    unansweredMs: cable => instants[cable * INSTANT.WORDS + INSTANT.UNANSWERED],
-  }
 }

@@ -5,7 +5,14 @@
 import { createSocket } from 'node:dgram'
 import { parseFilter, resolveCables } from '../capture/filter.ts'
 import { RECORD, stage } from '../capture/record.ts'
-import { createRing, endOfRead, lostTotal, type Ring, readRing } from '../capture/ring.ts'
+import {
+  createRing,
+  endOfRead,
+  lostTotal,
+  mergeRecords,
+  type Ring,
+  readRing,
+} from '../capture/ring.ts'
 import { recordsOf, storedOf, wordsOf } from '../capture/segments.ts'
 import type { TapOrder, TapSpec } from '../capture/tap.ts'
 import { type Address, formatAddress, parseAddress } from '../net/address.ts'
@@ -29,7 +36,14 @@ export interface CapturesParts {
   /** Local ports by descriptor. */
   readonly ports: () => ReadonlyMap<number, number>
   /** Resolves when the worker goes by the order. It asks the cables of `rekey` for new sessions. */
-  readonly post: (role: Role, order: TapOrder, rekey: readonly number[]) => Promise<unknown>
+  readonly post: (
+    role: Role,
+    pair: number,
+    order: TapOrder,
+    rekey: readonly number[],
+  ) => Promise<unknown>
+  /** Pairs of workers; each worker has a ring for each capture. */
+  readonly pairs: () => number
 }
 
 /** More remotes than these are not compared with the sender of a handshake message. */
@@ -37,7 +51,8 @@ const remotesMost = 256
 
 interface Running {
   readonly request: CaptureRequest
-  readonly rings: Readonly<Record<Role, Ring>>
+  /** By pair. */
+  readonly rings: Readonly<Record<Role, readonly Ring[]>>
   isStopped: boolean
 }
 
@@ -59,7 +74,8 @@ export class Captures {
     if (this.#running.size >= captureLimits.captures)
       throw new GatewayError('EBUSY', `${captureLimits.captures} captures are running already`)
     const rekey = this.#check(request)
-    const rings = { outbound: createRing(), inbound: createRing() }
+    const ringOfEach = () => Array.from({ length: this.#parts.pairs() }, () => createRing())
+    const rings = { outbound: ringOfEach(), inbound: ringOfEach() }
     const running = { request, rings, isStopped: false }
     this.#running.add(running)
     try {
@@ -76,8 +92,7 @@ export class Captures {
       },
       stop: () => this.#stop(running),
       wipe() {
-        running.rings.outbound.bytes.fill(0)
-        running.rings.inbound.bytes.fill(0)
+        for (const { bytes } of allRings(running)) bytes.fill(0)
       },
     }
   }
@@ -124,25 +139,27 @@ export class Captures {
 
   async #post(rekey: readonly number[]): Promise<void> {
     this.#wallOffsetMs[0] = wallOffsetMs(this.#wallOffsetMs[0])
-    await Promise.all([
-      this.#parts.post('inbound', this.#order('inbound'), rekey),
-      this.#parts.post('outbound', this.#order('outbound'), []),
-    ])
+    const posts: Promise<unknown>[] = []
+    for (let pair = 0; pair < this.#parts.pairs(); pair++) {
+      posts.push(this.#parts.post('inbound', pair, this.#order('inbound', pair), rekey))
+      posts.push(this.#parts.post('outbound', pair, this.#order('outbound', pair), []))
+    }
+    await Promise.all(posts)
   }
 
-  #order(role: Role): TapOrder {
-    const specs = [...this.#running].map(running => this.#spec(running, role))
+  #order(role: Role, pair: number): TapOrder {
+    const specs = [...this.#running].map(running => this.#spec(running, role, pair))
     return { specs, ports: this.#parts.ports(), wallOffsetMs: this.#wallOffsetMs }
   }
 
-  #spec({ request, rings }: Running, role: Role): TapSpec {
+  #spec({ request, rings }: Running, role: Role, pair: number): TapSpec {
     const indices = this.#parts.indices()
     const filter = parseFilter(request.filter)
     const cables = request.cables?.flatMap(name => indices.get(name) ?? [])
     const remotes = cables ?? [...indices.values()]
     const { snaplenBytes, whole, inner, wire, keys } = request
     return {
-      ring: rings[role],
+      ring: rings[role][pair],
       filter: filter && resolveCables(filter, name => indices.get(name) ?? -1),
       cables,
       remotes: remotes.length > remotesMost ? [] : remotes,
@@ -151,13 +168,17 @@ export class Captures {
   }
 }
 
+function allRings({ rings }: Running): readonly Ring[] {
+  return [...rings.outbound, ...rings.inbound]
+}
+
 class RingReader {
   readonly #running: Running
   readonly #parts: CapturesParts
   readonly #sources: LocalAddresses
   /** Names that the reader was told, by index. */
   readonly #told = new Map<number, string>()
-  #lost: readonly number[] = [0, 0]
+  #lost: readonly number[] = []
   #namesOf: CableIndices | undefined
   #names: ReadonlyMap<number, string> = new Map()
 
@@ -169,15 +190,16 @@ class RingReader {
 
   async read(bytesMax: number): Promise<CaptureBlock | undefined> {
     const { rings } = this.#running
-    // In the order of time over both rings, also from one block to the next: nothing later than what
+    // In the order of time over all rings, also from one block to the next: nothing later than what
     // one of them keeps for the next block, or than what a worker may be writing now.
+    const share = bytesMax / rings.outbound.length
     const untilMs = Math.min(
       this.#running.isStopped ? Number.POSITIVE_INFINITY : Date.now() - settledMs,
-      endOfRead(rings.outbound, bytesMax),
-      endOfRead(rings.inbound, bytesMax),
+      ...allRings(this.#running).map(ring => endOfRead(ring, share)),
     )
-    const outbound = readRing(rings.outbound, bytesMax, untilMs)
-    const inbound = readRing(rings.inbound, bytesMax, untilMs)
+    const read = (ring: Ring) => readRing(ring, share, untilMs)
+    const outbound = mergeRecords(rings.outbound.map(read))
+    const inbound = mergeRecords(rings.inbound.map(read))
     const lost = this.#newlyLost()
     if (outbound.length + inbound.length === 0 && lost.length === 0) return undefined
     const cables: [number, string][] = []
@@ -206,13 +228,13 @@ class RingReader {
 
   /** What was lost, where that has changed. */
   #newlyLost(): LostPackets[] {
-    const rings = [this.#running.rings.outbound, this.#running.rings.inbound]
+    const rings = allRings(this.#running)
     const totals = rings.map(({ lost }) => lost[lostTotal])
-    if (totals.every((total, i) => total === this.#lost[i])) return []
+    if (totals.every((total, i) => total === (this.#lost[i] ?? 0))) return []
     this.#lost = totals
     const found: LostPackets[] = []
     for (let at = 0; at < lostTotal; at++) {
-      const count = rings[0].lost[at] + rings[1].lost[at]
+      const count = rings.reduce((sum, { lost }) => sum + lost[at], 0)
       const cable = Math.floor(at / stage.count)
       if (count > 0) found.push({ cable, stage: at % stage.count, count })
     }

@@ -5,17 +5,16 @@
 // then posted to the inbound worker, which publishes, then to the outbound worker.
 
 import { once } from 'node:events'
-import { closeSync } from 'node:fs'
 import { release } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { readRemote, writeRemote } from '../cable/remotes.ts'
-import { loadNative, type Native, type TunOpened, type TunState } from '../native.ts'
+import { loadNative, type Native, type TunState } from '../native.ts'
 import { equalBytes, type Remote } from '../net/address.ts'
 import { GatewayError } from '../net/errors.ts'
 import { buildTrie, type PrefixTable } from '../routing/prefix-trie.ts'
 import type { CaptureReader, CaptureRequest } from '../tables/capture.ts'
 import { drop, dropNames } from '../tables/counters.ts'
-import { createSharedMemory } from '../tables/memory.ts'
+import { createSharedMemory, viewOfPair } from '../tables/memory.ts'
 import { REMOTE, type SharedMemory } from '../tables/shared.ts'
 import type {
   CipherSpeed,
@@ -25,6 +24,7 @@ import type {
 } from '../tables/status.ts'
 import { emptyTables, type Tables } from '../tables/tables.ts'
 import { chooseOffloads, segmentsPerTrain, setTunOffloads } from '../tun/offloads.ts'
+import { openTun, type TunQueues } from '../tun/queues.ts'
 import {
   addEntropy,
   closeSockets,
@@ -47,6 +47,8 @@ export interface DatapathOptions {
   readonly tunFd?: number
   /** The device outlives the process once `keepDevice` was called (`hawser datapath`), or not. */
   readonly persistent: boolean
+  /** Pairs of workers, default 1. */
+  readonly pairs?: number
   /** MTU given to a device that we make; default 1420. */
   readonly mtuBytes?: number
   /** What the self-tests allow; absent: they are made now, while the privileges are there. */
@@ -88,51 +90,33 @@ const entropySockets = 8
 /** Opens the devices and starts the workers. Throws GatewayError. */
 export async function startDatapath(options: DatapathOptions): Promise<Datapath> {
   const native = loadNative()
-  const tun = openTun(native, options)
+  const { interfaceName, persistent, tunFd, pairs = 1, mtuBytes = defaultMtuBytes } = options
+  const adopted = tunFd === undefined ? {} : { fd: tunFd }
+  const tun = openTun(native, {
+    ...{ name: interfaceName, mayReplace: persistent, mtuBytes, queues: pairs, ...adopted },
+  })
   try {
     const offloads = setTunOffloads(
       native,
-      tun.fd,
+      tun.fds[0],
       options.offloads ?? chooseOffloads(native, process.env),
     )
     const path = new RunningDatapath(native, options, tun, offloads)
     await path.start()
     return path
   } catch (error) {
-    closeSync(tun.fd)
+    tun.close()
     throw error
   }
 }
 
-function openTun(native: Native, options: DatapathOptions): TunOpened {
-  try {
-    return native.openTun({
-      name: options.interfaceName,
-      multiQueue: false,
-      persistent: false,
-      mayReplace: options.persistent,
-      mtuBytes: options.mtuBytes ?? defaultMtuBytes,
-      ...(options.tunFd === undefined ? {} : { fd: options.tunFd }),
-    })
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'EIO'
-    const hint = tunHints[code]
-    const text = cause instanceof Error ? cause.message : String(cause)
-    throw new GatewayError(code, text, { cause, ...(hint === undefined ? {} : { hint }) })
-  }
-}
-
-const tunHints: Readonly<Record<string, string>> = {
-  EPERM: 'run as root or with CAP_NET_ADMIN',
-  EACCES: 'run as root, or give this user access to /dev/net/tun',
-  ENOENT: 'mkdir -p /dev/net && mknod /dev/net/tun c 10 200',
-  ENODEV: 'modprobe tun',
-  ENXIO: 'modprobe tun',
-  EBUSY: 'another process has this device: stop it, or choose another name',
-  EINVAL: 'another kind of device may have this name: ip link show',
-}
+type Applied = Report & { kind: 'applied' }
 
 interface WorkerHandle {
+  readonly role: Role
+  readonly pair: number
+  /** As threads and messages are called. */
+  readonly name: string
   readonly thread: Worker
   readonly wakeFd: number
 }
@@ -140,21 +124,24 @@ interface WorkerHandle {
 class RunningDatapath implements Datapath {
   readonly #native: Native
   readonly #options: DatapathOptions
-  readonly #tun: TunOpened
+  readonly #tun: TunQueues
   readonly #offloads: OffloadStatus
-  readonly #memory: SharedMemory = createSharedMemory()
+  /** By pair. */
+  readonly #views: readonly SharedMemory[]
+  readonly #memory: SharedMemory
   readonly #speeds: readonly CipherSpeed[]
   readonly #forms: readonly string[]
   readonly #startedAtMs = Date.now()
-  readonly #workers = new Map<Role, WorkerHandle>()
+  readonly #workers: WorkerHandle[] = []
   readonly #captures = new Captures({
     tables: () => this.#tables,
     indices: () => this.#indices,
     ports: () => socketPorts(this.#sockets),
-    post: (role, order, rekey) =>
-      this.#ask(role, serial => ({ kind: 'captures', serial, order, rekey })),
+    pairs: () => this.#memory.pairs,
+    post: (role, pair, order, rekey) =>
+      this.#ask(role, pair, serial => ({ kind: 'captures', serial, order, rekey })),
   })
-  readonly #waiting = new Map<string, PromiseWithResolvers<Report & { kind: 'applied' }>>()
+  readonly #waiting = new Map<number, PromiseWithResolvers<Applied>>()
   #tables: Tables = emptyTables
   #indices: CableIndices = new Map()
   #routes: PrefixTable = buildTrie([])
@@ -169,14 +156,16 @@ class RunningDatapath implements Datapath {
   #unsent = 0
   #hasEnded = false
 
-  constructor(native: Native, options: DatapathOptions, tun: TunOpened, offloads: OffloadStatus) {
+  constructor(native: Native, options: DatapathOptions, tun: TunQueues, offloads: OffloadStatus) {
+    this.#memory = createSharedMemory(tun.fds.length)
+    this.#views = tun.fds.map((_, pair) => viewOfPair(this.#memory, pair))
     this.#native = native
     this.#options = options
     this.#tun = tun
     this.#offloads = offloads
     this.#speeds = measureCiphers(native, this.#memory, () => performance.now())
     this.#forms = formsOf(native)
-    this.#link = native.tunState(tun.fd)
+    this.#link = native.tunState(tun.fds[0])
   }
 
   get interfaceName(): string {
@@ -194,19 +183,21 @@ class RunningDatapath implements Datapath {
       if (!this.#link.up) await this.#postLink(false)
     } catch (error) {
       // One of them may be running: it would hold the process for ever.
-      for (const role of this.#workers.keys()) this.#post(role, { kind: 'stop' })
+      for (const handle of this.#workers) this.#post(handle, { kind: 'stop' })
       throw error
     }
     this.#timer = setInterval(() => this.#checkLink(), linkCheckMs).unref()
   }
 
   async #startWorkers(): Promise<void> {
-    const outboundWake = this.#native.createWake()
-    const inboundWake = this.#native.createWake()
-    await Promise.all([
-      this.#startWorker('outbound', outboundWake, inboundWake),
-      this.#startWorker('inbound', inboundWake, outboundWake),
-    ])
+    const wakes = () => this.#tun.fds.map(() => this.#native.createWake())
+    const wakeFds = { outbound: wakes(), inbound: wakes() }
+    await Promise.all(
+      this.#tun.fds.flatMap((_, pair) => [
+        this.#startWorker('outbound', pair, wakeFds),
+        this.#startWorker('inbound', pair, wakeFds),
+      ]),
+    )
   }
 
   apply(tables: Tables): Promise<void> {
@@ -225,6 +216,7 @@ class RunningDatapath implements Datapath {
       listenPort: sockets?.port ?? this.#tables.device.listenPort,
       fwmark: this.#tables.device.fwmark,
       pid: process.pid,
+      pairs: this.#memory.pairs,
       startedAtMs: this.#startedAtMs,
       offloads: this.#offloads,
       aead: { speeds: this.#speeds, forms: this.#forms },
@@ -246,10 +238,11 @@ class RunningDatapath implements Datapath {
 
   sendForeign(to: Remote, bytes: Uint8Array): boolean {
     const socket = to.address.family === 4 ? this.#sockets?.ipv4 : this.#sockets?.ipv6
-    if (!socket || this.#hasEnded || this.#unsent >= foreignMailMost) return false
+    const handle = this.#workers.find(({ role, pair }) => role === 'inbound' && pair === 0)
+    if (!socket || !handle || this.#hasEnded || this.#unsent >= foreignMailMost) return false
     this.#unsent++
     const remote = writeRemote(new Uint8Array(REMOTE.BYTES), to)
-    this.#post('inbound', { kind: 'foreign', remote, bytes })
+    this.#post(handle, { kind: 'foreign', remote, bytes })
     return true
   }
 
@@ -259,23 +252,23 @@ class RunningDatapath implements Datapath {
 
   keepDevice(): void {
     if (!this.#options.persistent || this.#hasEnded) return
-    const { fd, name } = this.#tun
-    this.#native.openTun({ name, multiQueue: false, persistent: true, fd })
+    const { fds, name } = this.#tun
+    this.#native.openTun({ name, multiQueue: fds.length > 1, persistent: true, fd: fds[0] })
   }
 
   async stop(): Promise<void> {
     this.#hasEnded = true
     clearInterval(this.#timer)
     await this.#queue.catch(() => undefined)
-    const exits = [...this.#workers.values()].map(({ thread }) =>
+    const exits = this.#workers.map(({ thread }) =>
       thread.threadId === -1 ? undefined : once(thread, 'exit'),
     )
-    for (const role of this.#workers.keys()) this.#post(role, { kind: 'stop' })
+    for (const handle of this.#workers) this.#post(handle, { kind: 'stop' })
     await Promise.all(exits)
     this.#memory.slots.fill(0)
     closeSockets(this.#sockets)
     this.#sockets = undefined
-    closeSync(this.#tun.fd)
+    this.#tun.close()
   }
 
   /** One after the other: a snapshot is applied whole before the next one is looked at. */
@@ -334,6 +327,7 @@ class RunningDatapath implements Datapath {
     const options = {
       fwmark: device.fwmark,
       gro: this.#offloads.udpGro,
+      pairs: this.#memory.pairs,
       entropySockets: wantsEntropy ? entropySockets : 0,
     }
     // The pair is in use: it stays, and what is missing is opened beside it.
@@ -370,70 +364,78 @@ class RunningDatapath implements Datapath {
     const mail = {
       kind: 'apply',
       routes: this.#routes,
-      sockets: sendSockets(this.#sockets),
       vxlan: tables.device.vxlan,
       changes,
     } as const
-    const reply = await this.#ask('inbound', serial => ({ ...mail, serial, privateKey }))
-    await this.#ask('outbound', serial => ({ ...mail, serial, privateKey: undefined }))
-    return reply.full
+    const postTo = (role: Role, key: { bytes: Uint8Array | undefined } | undefined) =>
+      this.#askAll(role, (serial, pair) => {
+        const sockets = sendSockets(this.#sockets, pair)
+        return { ...mail, serial, sockets, privateKey: key }
+      })
+    const replies = await postTo('inbound', privateKey)
+    await postTo('outbound', undefined)
+    return replies.find(({ full }) => full !== undefined)?.full
   }
 
-  #ask(role: Role, make: (serial: number) => Mail): Promise<Report & { kind: 'applied' }> {
+  #askAll(role: Role, make: (serial: number, pair: number) => Mail): Promise<Applied[]> {
+    return Promise.all(
+      this.#tun.fds.map((_, pair) => this.#ask(role, pair, serial => make(serial, pair))),
+    )
+  }
+
+  #ask(role: Role, pair: number, make: (serial: number) => Mail): Promise<Applied> {
     const serial = ++this.#serial
-    const reply = Promise.withResolvers<Report & { kind: 'applied' }>()
-    if (this.#hasEnded) reply.reject(ended())
+    const reply = Promise.withResolvers<Applied>()
+    const handle = this.#workers.find(worker => worker.role === role && worker.pair === pair)
+    if (this.#hasEnded || handle === undefined) reply.reject(ended())
     else {
-      this.#waiting.set(`${role} ${serial}`, reply)
-      this.#post(role, make(serial))
+      this.#waiting.set(serial, reply)
+      this.#post(handle, make(serial))
     }
     return reply.promise
   }
 
-  #post(role: Role, mail: Mail): void {
-    const handle = this.#workers.get(role)
-    if (!handle) return
-    handle.thread.postMessage(mail)
-    this.#native.wake(handle.wakeFd)
+  #post({ thread, wakeFd }: WorkerHandle, mail: Mail): void {
+    thread.postMessage(mail)
+    this.#native.wake(wakeFd)
   }
 
-  async #startWorker(role: Role, wakeFd: number, otherWakeFd: number): Promise<void> {
+  async #startWorker(role: Role, pair: number, wakeFds: WorkerStart['wakeFds']): Promise<void> {
     const start: WorkerStart = {
       role,
-      memory: this.#memory,
-      tunFd: this.#tun.fd,
-      ownWakeFd: wakeFd,
-      otherWakeFd,
+      memory: this.#views[pair],
+      tunFd: this.#tun.fds[pair],
+      wakeFds,
       segmentsMax: this.#offloads.udpSegmentation ? segmentsPerTrain(release()) : 1,
       autoCiphers: this.#speeds.map(({ name }) => name),
       coalesce: (this.#offloads.tunTso ? 1 : 0) | (this.#offloads.tunUso ? 2 : 0),
     }
+    const name = pair === 0 ? role : `${role}-${pair}`
     const thread = new Worker(new URL('./worker.ts', import.meta.url), {
       workerData: start,
-      name: `hawser-${role}`,
+      name: `hawser-${name}`,
     })
-    this.#workers.set(role, { thread, wakeFd })
+    this.#workers.push({ role, pair, name, thread, wakeFd: wakeFds[role][pair] })
     await new Promise<void>((resolve, reject) => {
       thread.on('message', (report: Report) => {
         if (report.kind === 'ready') resolve()
-        else this.#take(role, report)
+        else this.#take(report)
       })
       thread.on('error', error => {
         reject(error)
-        this.#end(`the ${role} worker died: ${error.stack ?? error.message}`, true)
+        this.#end(`the ${name} worker died: ${error.stack ?? error.message}`, true)
       })
       thread.on('exit', () => {
         reject(ended())
-        this.#end(`the ${role} worker ended`, true)
+        this.#end(`the ${name} worker ended`, true)
       })
     })
   }
 
-  #take(role: Role, report: Report): void {
+  #take(report: Report): void {
     if (report.kind === 'applied') {
-      const key = `${role} ${report.serial}`
-      this.#waiting.get(key)?.resolve(report)
-      this.#waiting.delete(key)
+      this.#waiting.get(report.serial)?.resolve(report)
+      this.#waiting.delete(report.serial)
     } else if (report.kind === 'foreign') {
       const { bytes, remote } = report
       const datagram = { from: readRemote(remote), receivedAtMs: Date.now(), bytes }
@@ -459,7 +461,7 @@ class RunningDatapath implements Datapath {
   #checkLink(): void {
     const before = this.#link
     try {
-      this.#link = this.#native.tunState(this.#tun.fd)
+      this.#link = this.#native.tunState(this.#tun.fds[0])
     } catch {
       this.#end('the device was deleted', false)
       return
@@ -486,8 +488,8 @@ class RunningDatapath implements Datapath {
   }
 
   async #postLink(up: boolean): Promise<void> {
-    await this.#ask('inbound', serial => ({ kind: 'link', serial, up }))
-    await this.#ask('outbound', serial => ({ kind: 'link', serial, up }))
+    await this.#askAll('inbound', serial => ({ kind: 'link', serial, up }))
+    await this.#askAll('outbound', serial => ({ kind: 'link', serial, up }))
   }
 }
 
@@ -495,12 +497,14 @@ function ended(): GatewayError {
   return new GatewayError('ESHUTDOWN', 'the data path has ended')
 }
 
-function sendSockets(pair: SocketPair | undefined): SendSockets {
+/** What a pair of workers sends and receives by. */
+function sendSockets(sockets: SocketPair | undefined, pair: number): SendSockets {
+  const own = pair === 0 ? sockets : sockets?.more[pair - 1]
   return {
-    ipv4: pair?.ipv4?.fd ?? -1,
-    ipv6: pair?.ipv6?.fd ?? -1,
-    entropy4: pair?.entropy4.map(socket => socket.fd) ?? [],
-    entropy6: pair?.entropy6.map(socket => socket.fd) ?? [],
+    ipv4: own?.ipv4?.fd ?? -1,
+    ipv6: own?.ipv6?.fd ?? -1,
+    entropy4: sockets?.entropy4.map(socket => socket.fd) ?? [],
+    entropy6: sockets?.entropy6.map(socket => socket.fd) ?? [],
   }
 }
 

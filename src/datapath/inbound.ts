@@ -26,7 +26,7 @@ import type { PacketView } from '../packet/packet-view.ts'
 import { clampMss } from '../routing/mss.ts'
 import { buildTrie, type PrefixTable, PrefixTrie } from '../routing/prefix-trie.ts'
 import { COUNTER, drop, noCable } from '../tables/counters.ts'
-import { CABLE, cableFlag, INSTANT, REMOTE } from '../tables/shared.ts'
+import { CABLE, cableFlag, INSTANT, ownerOf, REMOTE } from '../tables/shared.ts'
 import type { CableTable } from '../tables/tables.ts'
 import type { ForeignGate } from './foreign.ts'
 import { joinFrame, markUnfinished } from './unfinished.ts'
@@ -82,9 +82,15 @@ export class Inbound {
     this.#sockets = sockets.filter(fd => fd >= 0)
   }
 
-  /** Makes or changes a cable. False: a table is full. */
+  /** Makes or changes a cable, if it is this pair's. False: a table is full. */
   setCable(cable: number, table: CableTable, mtuBytes: number, nowMs: number): boolean {
-    const { wireguard, vxlan } = this.#parts
+    const { wireguard, vxlan, publisher } = this.#parts
+    const { pair, pairs } = publisher.memory
+    const owner = ownerOf(cable, table.driver === 'vxlan', pairs)
+    if (owner !== pair) {
+      if (pair === 0 && table.driver === 'wireguard') wireguard.setElsewhere(cable, owner, table)
+      return true
+    }
     this.#known.add(cable)
     if (table.driver === 'wireguard') return wireguard.set(cable, table, mtuBytes, nowMs)
     return vxlan.set(cable, table, mtuBytes, nowMs)
@@ -124,8 +130,11 @@ export class Inbound {
 
   /** One breath. `isWoken`: the outbound worker or main has something for us. */
   breathe(nowMs: number, isWoken: boolean): void {
-    const { native, context, publisher, outbox } = this.#parts
-    if (isWoken) this.#takeRequests(nowMs)
+    const { native, context, publisher, outbox, wireguard } = this.#parts
+    if (isWoken) {
+      this.#takeRequests(nowMs)
+      if (publisher.memory.pair > 0) wireguard.takeHandovers()
+    }
     for (const driver of this.#drivers) if (driver.nextDeadlineMs() <= nowMs) driver.tick(nowMs)
 
     for (const fd of this.#sockets) {

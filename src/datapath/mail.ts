@@ -12,10 +12,12 @@ export type Role = 'outbound' | 'inbound'
 /** What a worker is started with. */
 export interface WorkerStart {
   readonly role: Role
+  /** As the worker's pair sees it. */
   readonly memory: SharedMemory
+  /** The pair's queue of the TUN device. */
   readonly tunFd: number
-  readonly ownWakeFd: number
-  readonly otherWakeFd: number
+  /** The descriptors that wake the workers, by pair. */
+  readonly wakeFds: Readonly<Record<Role, readonly number[]>>
   readonly segmentsMax: number
   /** STATE.COALESCE of the inbound batch. */
   readonly coalesce: number

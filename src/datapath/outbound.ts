@@ -21,7 +21,7 @@ import type { PacketView } from '../packet/packet-view.ts'
 import { clampMss } from '../routing/mss.ts'
 import { buildTrie, type PrefixTable, PrefixTrie } from '../routing/prefix-trie.ts'
 import { COUNTER, type DropReason, drop, noCable } from '../tables/counters.ts'
-import { CABLE, cableFlag, INSTANT, REMOTE, type SharedMemory } from '../tables/shared.ts'
+import { CABLE, cableFlag, INSTANT, ownerOf, REMOTE, type SharedMemory } from '../tables/shared.ts'
 import type { Answers } from './answers.ts'
 import { Fragments } from './fragments.ts'
 import type { Sender } from './sender.ts'
@@ -55,7 +55,8 @@ export interface OutboundParts {
   readonly side: Lane
   /** ICMP errors on their way back. */
   readonly answers: Answers
-  readonly wakeInbound: () => void
+  /** Wakes the inbound worker of a pair. */
+  readonly wakeInbound: (pair: number) => void
   /** Tells the main thread that a device that was down is up. */
   readonly tellUp: () => void
   /** Datagrams that one train may hold; 1 where UDP_SEGMENT is off. */
@@ -69,10 +70,12 @@ export class Outbound {
   readonly #parts: OutboundParts
   readonly #slots: SlotView
   readonly #cables: Int32Array
+  /** Our own instants, and those in which the inbound workers tell of what they received. */
   readonly #instants: Float64Array
+  readonly #received: Float64Array
   readonly #remotes: Uint8Array
   readonly #remotes16: Uint16Array
-  readonly #staging = new Staging()
+  readonly #staging: Staging
   readonly #fragments: Fragments
   #routes = new PrefixTrie(buildTrie([]))
   #sockets: SendSockets = { ipv4: -1, ipv6: -1, entropy4: [], entropy6: [] }
@@ -82,8 +85,10 @@ export class Outbound {
   constructor(parts: OutboundParts) {
     this.#parts = parts
     this.#slots = new SlotView(parts.memory)
+    this.#staging = new Staging(parts.memory.pairs)
     this.#cables = parts.memory.cables
-    this.#instants = parts.memory.instants
+    this.#instants = parts.memory.sent[parts.memory.pair]
+    this.#received = parts.memory.instants
     this.#remotes = parts.memory.remotes
     this.#remotes16 = new Uint16Array(parts.memory.remotes.buffer)
     this.#fragments = new Fragments(parts.side.batch)
@@ -189,7 +194,8 @@ export class Outbound {
   #reportSource(): void {
     this.#parts.main.sender.sourceFailed = false
     this.#parts.side.sender.sourceFailed = false
-    this.#parts.wakeInbound()
+    // Of which cable is written in its row.
+    for (let pair = 0; pair < this.#parts.memory.pairs; pair++) this.#parts.wakeInbound(pair)
   }
 
   #judge(base: number, nowMs: number): void {
@@ -352,18 +358,24 @@ export class Outbound {
     const instants = this.#instants
     instants[at + INSTANT.SENT] = nowMs
     instants[at + INSTANT.DATA_SENT] = nowMs
-    if (instants[at + INSTANT.UNANSWERED] <= instants[at + INSTANT.RECEIVED]) {
+    if (instants[at + INSTANT.UNANSWERED] <= this.#received[at + INSTANT.RECEIVED]) {
       instants[at + INSTANT.UNANSWERED] = nowMs
     }
     const watched = cable * CABLE.WORDS + CABLE.WATCHED
     if (this.#cables[watched] === 0 && Atomics.exchange(this.#cables, watched, 1) === 0) {
-      this.#parts.wakeInbound()
+      this.#wakeOwner(cable)
     }
   }
 
   #wantHandshake(cable: number): void {
     const at = cable * CABLE.WORDS + CABLE.WANTS_HANDSHAKE
-    if (Atomics.exchange(this.#cables, at, 1) === 0) this.#parts.wakeInbound()
+    if (Atomics.exchange(this.#cables, at, 1) === 0) this.#wakeOwner(cable)
+  }
+
+  #wakeOwner(cable: number): void {
+    const { memory, wakeInbound } = this.#parts
+    const isVxlan = (this.#cables[cable * CABLE.WORDS + CABLE.FLAGS] & cableFlag.vxlan) !== 0
+    wakeInbound(ownerOf(cable, isVxlan, memory.pairs))
   }
 
   /** Sends or gives up what waited, for every cable whose state has changed. */

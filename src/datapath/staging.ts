@@ -25,7 +25,13 @@ interface Queue {
 
 export class Staging {
   readonly #queues = new Map<number, Queue>()
+  readonly #bytesMost: number
   #bytes = 0
+
+  /** `pairs`: so many outbound workers share the memory for all cables. */
+  constructor(pairs = 1) {
+    this.#bytesMost = stagingLimits.bytes / pairs
+  }
 
   /** Cables with waiting packets. */
   get cables(): IterableIterator<number> {
@@ -97,7 +103,7 @@ export class Staging {
     while (
       queue.segments > stagingLimits.segmentsPerCable ||
       queue.bytes > stagingLimits.bytesPerCable ||
-      this.#bytes > stagingLimits.bytes
+      this.#bytes > this.#bytesMost
     ) {
       dropped += Math.max(1, this.#shift(queue).row[ROW.SEGMENTS])
     }

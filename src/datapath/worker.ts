@@ -39,13 +39,17 @@ function report(message: Report): void {
   port.postMessage(message)
 }
 
+function wakeInbound(pair: number): void {
+  native.wake(start.wakeFds.inbound[pair])
+}
+
 function outboundHalf(): Half {
   const { outbound, tap, context, batch } = buildOutbound({
     native,
     memory: start.memory,
     tunFd: start.tunFd,
     segmentsMax: start.segmentsMax,
-    wakeInbound: () => native.wake(start.otherWakeFd),
+    wakeInbound,
     tellUp: () => report({ kind: 'up' }),
     monotonicMs: systemClock.monotonicMs,
   })
@@ -86,7 +90,10 @@ async function inboundHalf(): Promise<Half> {
     wallNowMs: systemClock.wallMs,
     autoCiphers: start.autoCiphers,
     monotonicMs: systemClock.monotonicMs,
-    wakeOutbound: () => native.wake(start.otherWakeFd),
+    wakeOutbound() {
+      for (const fd of start.wakeFds.outbound) native.wake(fd)
+    },
+    wakeInbound,
     foreignSink(bytes, remote) {
       report({ kind: 'foreign', remote, bytes })
       return true
@@ -137,11 +144,12 @@ const lingerMs = 0.02
 function run(half: Half): string {
   const { context, batch } = half
   const { polls, state } = batch
+  const ownWakeFd = start.wakeFds[start.role][start.memory.pair]
   state[STATE.NOW_MS] = systemClock.monotonicMs()
   for (;;) {
     const watched = half.watch(polls)
     const wakeAt = watched * POLL.WORDS
-    polls[wakeAt] = start.ownWakeFd
+    polls[wakeAt] = ownWakeFd
     polls[wakeAt + 1] = POLL.IN | POLL.WAKE
     const deadlineMs = half.nextDeadlineMs()
     const timeoutMs =

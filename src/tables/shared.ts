@@ -135,11 +135,40 @@ export const INSTANT = {
   HANDSHAKE_WALL: 6,
 } as const
 
-/** Indices of the workers in the breath counters and of their counter blocks. */
+/**
+ * Handshake initiations that wait for another pair's inbound worker: a ring with one writer, the
+ * inbound worker of pair 0, and one reader. i32 written, i32 read (each by its side alone, counting
+ * entries), then, from byte 64 on, entries of one message and the remote record that it came from.
+ */
+export const HANDOVERS = {
+  BYTES: 64 + 256 * 256,
+  WRITTEN: 0,
+  READ: 1,
+  FIRST: 64,
+  ENTRY_BYTES: 256,
+  ENTRIES: 256,
+  MESSAGE: 0,
+  /** An initiation's (crypto/messages.ts). */
+  MESSAGE_BYTES: 148,
+  REMOTE: 160,
+} as const
+
+/** The workers of a pair. Breath counters and counter blocks of pair `p` begin at p * worker.count. */
 export const worker = { outbound: 0, inbound: 1, count: 2 } as const
 
-/** All memory shared between the threads of one data path. */
+/**
+ * The pair whose inbound worker owns a cable: it has the session and publishes for it. Receiver
+ * indices that it gives out name it in their low bits. VXLAN has no index: all of it is pair 0's.
+ */
+export function ownerOf(cable: number, isVxlan: boolean, pairs: number): number {
+  return isVxlan ? 0 : cable & (pairs - 1)
+}
+
+/** All memory shared between the threads of one data path, as one pair of workers sees it. */
 export interface SharedMemory {
+  readonly pairs: number
+  /** The pair whose view this is. */
+  readonly pair: number
   /** limits.slots x SLOT.BYTES. */
   readonly slots: Uint8Array<SharedArrayBuffer>
   /** limits.slots x REPLAY.BYTES. */
@@ -148,16 +177,20 @@ export interface SharedMemory {
   readonly remotes: Uint8Array<SharedArrayBuffer>
   /**
    * Open addressing, two words an entry: receiver index, then slot + 1 (0: free). The home of an
-   * index is (index * 0x9e3779b1) >>> 15 (limits.indexEntries entries); probing is linear.
-   * Read by native `open`, written by the inbound worker, never during a call of `open`.
+   * index is (index * 0x9e3779b1) >>> 15 (limits.indexEntries entries); probing is linear. A table
+   * for each pair: read by native `open`, written by the inbound worker, never during a call of `open`.
    */
   readonly indices: Int32Array<SharedArrayBuffer>
   /** limits.cables x CABLE.WORDS. */
   readonly cables: Int32Array<SharedArrayBuffer>
-  /** limits.cables x INSTANT.WORDS. */
+  /** limits.cables x INSTANT.WORDS: what inbound workers write, and the outbound worker of pair 0. */
   readonly instants: Float64Array<SharedArrayBuffer>
-  /** A breath counter for each worker: odd inside a breath, even outside. */
+  /** By pair: where its outbound worker writes its instants, laid out alike. The first is `instants`. */
+  readonly sent: readonly Float64Array<SharedArrayBuffer>[]
+  /** By pair: handshake initiations on their way to its inbound worker, see cable/handovers.ts. */
+  readonly handovers: readonly Uint8Array<SharedArrayBuffer>[]
+  /** A breath counter for each worker, by pair: odd inside a breath, even outside. */
   readonly breaths: Int32Array<SharedArrayBuffer>
-  /** Each worker's own counters, see counters.ts: workers x (limits.cables + 1) x COUNTER_WORDS. */
+  /** Each worker's own counters, see counters.ts: pairs x workers x (limits.cables + 1) x COUNTER_WORDS. */
   readonly counters: readonly Float64Array<SharedArrayBuffer>[]
 }

@@ -54,6 +54,8 @@ export interface DatapathStatus {
   readonly listenPort: number
   readonly fwmark: number
   readonly pid: number
+  /** Pairs of workers. */
+  readonly pairs: number
   readonly startedAtMs: number
   readonly offloads: OffloadStatus
   readonly aead: AeadStatus

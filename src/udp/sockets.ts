@@ -6,10 +6,17 @@ import { closeSync } from 'node:fs'
 import type { SetupFunctions, UdpOpened } from '../native.ts'
 import { GatewayError } from '../net/errors.ts'
 
-export interface SocketPair {
+/** The sockets of one pair of workers; a family that the host does not have is absent. */
+export interface FamilyPair {
   readonly ipv4: UdpOpened | undefined
   readonly ipv6: UdpOpened | undefined
+}
+
+/** Those of the first pair of workers, and what all have together. */
+export interface SocketPair extends FamilyPair {
   readonly port: number
+  /** Of the other pairs of workers: on the same port, to which the kernel steers by receiver index. */
+  readonly more: readonly FamilyPair[]
   readonly entropy4: readonly UdpOpened[]
   readonly entropy6: readonly UdpOpened[]
 }
@@ -19,6 +26,8 @@ export interface SocketOptions {
   readonly port: number
   readonly fwmark: number
   readonly gro: boolean
+  /** Pairs of workers; each has sockets of its own. */
+  readonly pairs: number
   /** Send-only sockets per family. */
   readonly entropySockets: number
 }
@@ -76,34 +85,48 @@ export function closeSockets(pair: SocketPair | undefined, kept?: SocketPair): v
 
 /** Every descriptor of the pair. */
 export function socketFds(pair: SocketPair): number[] {
-  const sockets = [pair.ipv4, pair.ipv6, ...pair.entropy4, ...pair.entropy6]
-  return sockets.flatMap(socket => (socket ? [socket.fd] : []))
+  return socketsOf(pair).map(({ fd }) => fd)
 }
 
 /** The local port of each descriptor. */
 export function socketPorts(pair: SocketPair | undefined): ReadonlyMap<number, number> {
-  const sockets = pair ? [pair.ipv4, pair.ipv6, ...pair.entropy4, ...pair.entropy6] : []
-  return new Map(sockets.flatMap(socket => (socket ? [[socket.fd, socket.port]] : [])))
+  return new Map(pair ? socketsOf(pair).map(({ fd, port }) => [fd, port]) : [])
+}
+
+function socketsOf(pair: SocketPair): UdpOpened[] {
+  const families = [pair, ...pair.more].flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6])
+  const sockets = [...families, ...pair.entropy4, ...pair.entropy6]
+  return sockets.filter(socket => socket !== undefined)
 }
 
 function openOnce(native: SetupFunctions, options: SocketOptions): SocketPair {
   const opened: UdpOpened[] = []
-  const open = (family: 4 | 6, port: number, sendOnly: boolean) => {
-    const { fwmark, gro } = options
-    const socket = native.openUdp({ family, port, fwmark, gro: gro && !sendOnly, sendOnly })
+  const { fwmark, pairs } = options
+  const open = (family: 4 | 6, port: number, steerPairs: number) => {
+    const socket = native.openUdp({ family, port, fwmark, gro: options.gro, steerPairs })
     opened.push(socket)
     return socket
   }
+  const first = (family: 4 | 6, port: number) => {
+    if (pairs === 1) return open(family, port, 1)
+    // A socket that shares its port would not be refused where somebody else shares it already.
+    const probe = native.openUdp({ family, port, fwmark, gro: false })
+    closeSync(probe.fd)
+    return open(family, probe.port, pairs)
+  }
   try {
-    const ipv4 = orAbsent(() => open(4, options.port, false))
-    const ipv6 = orAbsent(() => open(6, ipv4?.port ?? options.port, false))
+    const ipv4 = orAbsent(() => first(4, options.port))
+    const ipv6 = orAbsent(() => first(6, ipv4?.port ?? options.port))
     const some = ipv4 ?? ipv6
     if (!some) throw new GatewayError('EAFNOSUPPORT', 'this host has neither IPv4 nor IPv6')
-    const more = (family: 4 | 6, isThere: boolean) =>
-      isThere ? Array.from({ length: options.entropySockets }, () => open(family, 0, true)) : []
-    const entropy4 = more(4, ipv4 !== undefined)
-    const entropy6 = more(6, ipv6 !== undefined)
-    return { ipv4, ipv6, port: some.port, entropy4, entropy6 }
+    const { port } = some
+    const another = (family: 4 | 6, isThere: boolean) =>
+      isThere ? open(family, port, pairs) : undefined
+    const more = Array.from({ length: pairs - 1 }, () => ({
+      ipv4: another(4, ipv4 !== undefined),
+      ipv6: another(6, ipv6 !== undefined),
+    }))
+    return addEntropy(native, { ipv4, ipv6, port, more, entropy4: [], entropy6: [] }, options)
   } catch (error) {
     for (const socket of opened) closeSync(socket.fd)
     throw error

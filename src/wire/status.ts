@@ -52,6 +52,8 @@ export function decodeStatus(body: Body): DatapathStatus {
     listenPort: readNumber(fields, 'listenPort'),
     fwmark: readNumber(fields, 'fwmark'),
     pid: readNumber(fields, 'pid'),
+    // A data path of an older version does not tell, and has one.
+    pairs: has(fields, 'pairs') ? readNumber(fields, 'pairs') : 1,
     startedAtMs: readNumber(fields, 'startedAtMs'),
     offloads: decodeOffloads(inner(fields, 'offloads')),
     aead: has(fields, 'aead') ? decodeAead(inner(fields, 'aead')) : { speeds: [], forms: [] },

@@ -122,6 +122,7 @@ export const arbitraryStatus: fc.Arbitrary<DatapathStatus> = fc.record({
   listenPort: fc.nat(65_535),
   fwmark: fc.nat(0xffff_ffff),
   pid: fc.nat(4_194_304),
+  pairs: fc.constantFrom(1, 2, 4, 8),
   startedAtMs: fc.double({ min: 0, max: 2 ** 52, noNaN: true, noDefaultInfinity: true }),
   offloads: fc.record({
     tunTso: fc.boolean(),

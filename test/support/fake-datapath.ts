@@ -39,6 +39,7 @@ export class FakeDatapath implements Datapath {
       listenPort: device.listenPort === 0 ? 40_000 : device.listenPort,
       fwmark: device.fwmark,
       pid: process.pid,
+      pairs: 1,
       startedAtMs: 0,
       offloads: {
         tunTso: false,

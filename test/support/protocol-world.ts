@@ -301,6 +301,8 @@ export class Party {
       case 'gaveUp':
         this.waiting.delete(cable)
         break
+      case 'handOver':
+        throw new Error('this engine is the only one')
       case 'clearSource':
       case 'ephemeral':
       case 'handshake':

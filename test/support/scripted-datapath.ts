@@ -36,6 +36,7 @@ export class ScriptedDatapath implements Datapath {
       listenPort: 51_820,
       fwmark: 0,
       pid: 4711,
+      pairs: 1,
       startedAtMs: 1_700_000_000_000,
       offloads: { tunTso: true, tunUso: true, udpSegmentation: true, udpGro: true, reasons: {} },
       aead: { speeds: [{ name: 'aes-256-gcm', nsPerPacket: 220 }], forms: ['openssl'] },

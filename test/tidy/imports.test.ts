@@ -34,7 +34,7 @@ const rules: Readonly<Record<string, Rule>> = {
     why: 'one device; who calls hands the addon in, here and below',
     types: ['native.ts', 'tables'],
     code: ['net'],
-    public: ['offloads.ts'],
+    public: ['offloads.ts', 'queues.ts'],
   },
   udp: { why: 'the sockets', types: ['native.ts'], code: ['net'], public: ['sockets.ts'] },
   crypto: {
@@ -59,6 +59,8 @@ const rules: Readonly<Record<string, Rule>> = {
     code: ['net', 'packet', 'tables', 'crypto/deadline-queue.ts'],
     types: ['native.ts', 'crypto'],
     public: [
+      'handovers.ts',
+      'sent-instants.ts',
       ...['driver.ts', 'outbox.ts', 'publisher.ts', 'remotes.ts', 'slots.ts'],
       ...['vxlan.ts', 'wireguard.ts'],
     ],
@@ -91,7 +93,10 @@ const rules: Readonly<Record<string, Rule>> = {
     why: 'the composition roots: they put the parts together and decide nothing',
     code: ['net', 'native.ts', 'tun', 'datapath', 'wire', 'uapi'],
     types: ['tables'],
-    public: ['background.ts', 'datapath.ts', 'datapath-parts.ts', 'log.ts', 'wg.ts'],
+    public: [
+      ...['background.ts', 'datapath.ts', 'datapath-parts.ts'],
+      ...['log.ts', 'pairs.ts', 'wg.ts'],
+    ],
   },
   cli: {
     why: 'short commands load no daemon: only the name of a log level',
@@ -110,7 +115,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'libsodium-wrappers': ['datapath', 'crypto'],
   'node:child_process': ['daemon', 'lab'],
   'node:worker_threads': ['datapath'],
-  'node:net': ['uapi', 'wire'],
+  'node:net': ['uapi', 'wire', 'daemon'],
   'node:http': ['lab'],
 }
 

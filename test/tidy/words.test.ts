@@ -60,6 +60,7 @@ const allowed: Readonly<Record<string, { readonly why: string; readonly words: r
       words: ['waiting', 'clocks', 'randomness'],
     },
     'src/tun/offloads.ts': { why: 'set-up on the main thread', words: ['throwing'] },
+    'src/tun/queues.ts': { why: 'set-up on the main thread', words: ['throwing'] },
     'src/udp/sockets.ts': { why: 'set-up on the main thread', words: ['throwing'] },
   }
 

@@ -97,6 +97,9 @@ export class SimGateway {
       autoCiphers: options.autoCiphers ?? ['aes-256-gcm', 'chacha20-poly1305'],
       wallNowMs: () => this.#network.nowMs + this.wallOffsetMs,
       monotonicMs: () => this.#network.nowMs,
+      wakeInbound: () => {
+        throw new Error('there is one pair')
+      },
       wakeOutbound: () => {
         this.#isOutboundWoken = true
       },

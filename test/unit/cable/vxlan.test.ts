@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Outbox } from '../../../src/cable/outbox.ts'
 import { Publisher } from '../../../src/cable/publisher.ts'
+import { sentInstants } from '../../../src/cable/sent-instants.ts'
 import { VxlanDriver } from '../../../src/cable/vxlan.ts'
 import { parseAddress, parseRemote } from '../../../src/net/address.ts'
 import { createBatch, STATE, TRAIN } from '../../../src/packet/batch.ts'
@@ -29,7 +30,8 @@ function harness() {
     sourceFailed: false,
   })
   outbox.useSockets(7, 8)
-  const driver = new VxlanDriver(new Publisher(memory, counters), outbox, () => {})
+  const publisher = new Publisher(memory, counters)
+  const driver = new VxlanDriver(publisher, outbox, sentInstants(memory), () => {})
   driver.setOwn({ vni: 1000, address: parseAddress('241.0.0.9'), mac: new Uint8Array(6).fill(2) })
   for (const cable of [0, 1, 2]) driver.set(cable, cableTable(cable), 1400, 0)
   const takeAsked = () => {

@@ -126,6 +126,7 @@ test('the way in allocates nothing per superpacket', () => {
     autoCiphers: [],
     monotonicMs: () => 0,
     wakeOutbound: () => {},
+    wakeInbound: () => {},
     foreignSink: () => true,
   })
   const { inbound, batch, publisher } = built

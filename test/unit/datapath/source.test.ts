@@ -47,6 +47,7 @@ test('a refused source is taken from the remote in the same breath, without a wa
     wallNowMs: () => 1.7e12,
     monotonicMs: () => nowMs,
     wakeOutbound: () => {},
+    wakeInbound: () => {},
     foreignSink: () => true,
   })
   outbox.useSockets(7, 8)
