@@ -51,21 +51,18 @@ bool RefuseAll(int fd) {
   return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
 }
 
-// Chooses among the sockets that share a port, in the order in which they were bound: by the low bits of the receiver index (bytes 8 of a handshake response, 4 of a
-// cookie reply and of data; little-endian), else the first. A classic BPF program sees the datagram
-// from its UDP payload on; a load behind its end returns 0, which is the first as well.
+// Chooses among the sockets that share a port, in the order in which they were bound: by the low
+// bits of the receiver index (bytes 8 of a handshake response, 4 of a cookie reply and of data;
+// little-endian), else the first. A classic BPF program sees the datagram from its UDP payload on;
+// a load behind its end returns 0, which is the first as well.
 bool Steer(int fd, uint32_t pairs) {
   sock_filter program[] = {
-      {BPF_LD | BPF_B | BPF_ABS, 0, 0, 0},
-      {BPF_JMP | BPF_JEQ | BPF_K, 4, 0, 2},  // response: to 6
+      {BPF_LD | BPF_B | BPF_ABS, 0, 0, 0},  {BPF_JMP | BPF_JEQ | BPF_K, 4, 0, 2},  // response: to 6
       {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 3},  // cookie reply: to 4
       {BPF_JMP | BPF_JEQ | BPF_K, 0, 5, 4},  // data: to 4; everything else: to 9
-      {BPF_LD | BPF_B | BPF_ABS, 0, 0, 4},
-      {BPF_JMP | BPF_JA, 0, 0, 1},
-      {BPF_LD | BPF_B | BPF_ABS, 0, 0, 8},
-      {BPF_ALU | BPF_AND | BPF_K, 0, 0, pairs - 1},
-      {BPF_RET | BPF_A, 0, 0, 0},
-      {BPF_RET | BPF_K, 0, 0, 0},
+      {BPF_LD | BPF_B | BPF_ABS, 0, 0, 4},  {BPF_JMP | BPF_JA, 0, 0, 1},
+      {BPF_LD | BPF_B | BPF_ABS, 0, 0, 8},  {BPF_ALU | BPF_AND | BPF_K, 0, 0, pairs - 1},
+      {BPF_RET | BPF_A, 0, 0, 0},           {BPF_RET | BPF_K, 0, 0, 0},
   };
   const sock_fprog whole = {sizeof program / sizeof program[0], program};
   return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &whole, sizeof whole) == 0;

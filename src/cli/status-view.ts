@@ -55,7 +55,11 @@ function factsOf(status: DatapathStatus, { wide, nowMs }: StatusViewOptions): [s
     ['interface', `${interfaceName}, ${up ? 'up' : 'DOWN'}, mtu ${mtuBytes}`],
     ['listens', `udp port ${listenPort}${fwmark === 0 ? '' : `, fwmark 0x${fwmark.toString(16)}`}`],
     ['tables', `generation ${generation}, ${count(status.cables.length, 'cable')}`],
-    ['process', `pid ${pid}, started ${ageText(nowMs - status.startedAtMs)} ago`],
+    [
+      'process',
+      `pid ${pid}, ${count(status.pairs, 'pair')} of workers, ` +
+        `started ${ageText(nowMs - status.startedAtMs)} ago`,
+    ],
     ['offloads', offloadText(status.offloads)],
     ['ciphers', cipherText(status.aead)],
     [

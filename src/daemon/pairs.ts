@@ -35,7 +35,7 @@ export function claimDevice(name: string, pairs: number): Promise<Server | undef
     server.once('error', (cause: NodeJS.ErrnoException) => {
       const isTaken = cause.code === 'EADDRINUSE'
       reject(
-        new GatewayError(isTaken ? 'EBUSY' : (cause.code ?? 'EIO'), `claim TUN device ${name}`, {
+        new GatewayError(isTaken ? 'EBUSY' : (cause.code ?? 'EIO'), `TUN device ${name} is busy`, {
           hint: 'another process has this device: stop it, or choose another name',
           cause,
         }),

@@ -2,8 +2,9 @@
 // words at fixed offsets in SharedArrayBuffers; nothing is cloned and nothing is locked.
 //
 // Two rules keep it safe without locks:
-//   - One writer per word. The writer is named beside each field. The send counter of a key slot is
-//     the single exception: native `seal` takes nonces by an atomic fetch-add, from either worker.
+//   - One writer per word. The writer is named beside each field; of several inbound workers it is the
+//     one that owns the cable (ownerOf). The send counter of a key slot is the single exception:
+//     native `seal` takes nonces by an atomic fetch-add, from any worker.
 //   - Immutable once published. A key slot, a remote or a routing table never changes in place.
 //     Publishing is one Atomics.store of an index into a cable's row; a retired entry is wiped and
 //     reused only after every worker has ended a breath begun after its retirement (memory.ts).

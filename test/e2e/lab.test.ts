@@ -43,6 +43,38 @@ test('a lab of three clusters with a plain user’s means', async context => {
   assert.equal(page.stdout, 'this is west/pod-a, you are 10.30.2.10\n')
 })
 
+test('gateways with two pairs of workers reach peers of both', async context => {
+  const name = uniqueName()
+  context.after(() => lab(['down', '--name', name]))
+  const up = await run([
+    'env',
+    'HAWSER_PAIRS=2',
+    hawser,
+    'lab',
+    'up',
+    '--name',
+    name,
+    '--clusters',
+    '4',
+  ])
+  assert.equal(up.code, 0, up.stderr)
+  const status = await run(exec(name, 'south/gateway', hawser, 'status', '-o', 'json'))
+  assert.equal(JSON.parse(status.stdout).pairs, 2, status.stdout)
+  // Whoever is asked first, each pair of gateways has one that initiated and one that answered.
+  for (const from of ['east', 'west', 'north', 'south']) {
+    for (const cluster of [1, 2, 3, 4]) {
+      const page = await run(exec(name, `${from}/pod-b`, 'curl', '-sS', `10.${cluster}0.2.10`))
+      assert.match(page.stdout, /^this is .*\/pod-b, you are 10\./, page.stderr)
+    }
+  }
+  const rekey = await run(
+    exec(name, 'east/gateway', hawser, 'cable', 'set', 'north', '--cipher', 'aes-256-gcm'),
+  )
+  assert.equal(rekey.code, 0, rekey.stderr)
+  const page = await run(exec(name, 'east/pod-a', 'curl', '-sS', '10.30.1.10'))
+  assert.match(page.stdout, /^this is north\/pod-a/, page.stderr)
+})
+
 test('two labs live side by side; commands answer as they should', async context => {
   const names = [uniqueName(), uniqueName()]
   context.after(() => Promise.all(names.map(name => lab(['down', '--name', name]))))

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Publisher } from '../../../src/cable/publisher.ts'
-import { readRemote, writeRemote } from '../../../src/cable/remotes.ts'
+import { RemotePool, readRemote, writeRemote } from '../../../src/cable/remotes.ts'
 import { type SlotKeys, SlotPool } from '../../../src/cable/slots.ts'
 import { formatRemote, parseRemote } from '../../../src/net/address.ts'
-import { createSharedMemory, stepBreath } from '../../../src/tables/memory.ts'
+import { createSharedMemory, stepBreath, viewOfPair } from '../../../src/tables/memory.ts'
 import {
   CABLE,
+  limits,
   method,
   REMOTE,
   type SharedMemory,
@@ -115,4 +116,39 @@ test('the end of a cable leaves no key and no remote in its row', () => {
   publisher.end(5)
   const row = memory.cables.subarray(5 * CABLE.WORDS, 6 * CABLE.WORDS)
   assert.deepEqual([row[CABLE.SLOT], row[CABLE.REMOTE], row[CABLE.FLAGS]], [-1, -1, 0])
+})
+
+test('pairs take slots and remotes from parts of their own, and look at every outbound worker', () => {
+  const memory = createSharedMemory(4)
+  const views = [0, 1, 2, 3].map(pair => viewOfPair(memory, pair))
+  const pools = views.map(view => new SlotPool(view))
+  const remotes = views.map(view => new RemotePool(view))
+  const record = new Uint8Array(REMOTE.BYTES)
+  assert.deepEqual(
+    pools.map(pool => pool.add(keys)),
+    [0, 1, 2, 3].map(pair => (pair * limits.slots) / 4),
+  )
+  assert.deepEqual(
+    remotes.map(pool => pool.add(record)),
+    [0, 1, 2, 3].map(pair => (pair * limits.remotes) / 4),
+  )
+  const slot = limits.slots / 4
+  stepBreath(views[2], worker.outbound)
+  stepBreath(views[3], worker.outbound)
+  pools[1].retire(slot)
+  stepBreath(views[2], worker.outbound)
+  pools[1].collect()
+  assert.equal(slotBytes(memory, slot)[SLOT.SEND_KEY], 1, 'pair 3 may still hold it')
+  stepBreath(views[3], worker.outbound)
+  pools[1].collect()
+  assert.ok(slotBytes(memory, slot).every(byte => byte === 0))
+})
+
+test('a part of a pool that is full is full, whatever the others have', () => {
+  const memory = createSharedMemory(8)
+  const remotes = new RemotePool(viewOfPair(memory, 7))
+  const record = new Uint8Array(REMOTE.BYTES)
+  for (let i = 0; i < limits.remotes / 8; i++) assert.ok(remotes.add(record) >= 0)
+  assert.equal(remotes.add(record), -1)
+  assert.equal(new RemotePool(viewOfPair(memory, 6)).add(record), (limits.remotes * 6) / 8)
 })

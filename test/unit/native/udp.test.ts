@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { closeSync } from 'node:fs'
 import { test } from 'node:test'
 import { POLL, TRAIN_BYTES, TRAIN_HEADROOM } from '../../../src/packet/batch.ts'
 import { COUNTER, noCable } from '../../../src/tables/counters.ts'
@@ -332,3 +333,37 @@ namespaceTest('the mark of a socket decides its route', () => {
   assert.equal(send(), 0)
   waitFor(harness, to, POLL.IN)
 })
+
+for (const family of [4, 6] as const) {
+  namespaceTest(`pairs share a port and are steered to by receiver index over IPv${family}`, () => {
+    const harness = createTestContext()
+    const { native, context, memory } = harness
+    const steerPairs = 4
+    const open = (port: number) =>
+      native.openUdp({ family, port, fwmark: 0, gro: false, steerPairs })
+    const first = open(0)
+    const sockets = [first, ...[1, 2, 3].map(() => open(first.port))]
+    const sender = native.openUdp({ family, port: 0, fwmark: 0, gro: false })
+    const remote = { family, port: first.port, address: loopback[family] } as const
+    const cases: [bytes: number[], pair: number][] = []
+    for (let pair = 0; pair < steerPairs; pair++) {
+      const index = [0xf0 | pair, 0xa5, 0x5a, 0x3c]
+      cases.push([[4, 0, 0, 0, ...index, 9, 9, 9, 9], pair])
+      cases.push([[3, 0, 0, 0, ...index], pair])
+      cases.push([[2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, ...index], pair])
+      // Initiations, VXLAN and what is neither are the first's.
+      for (const type of [0, 1, 5, 8, 255]) cases.push([[type, 0, 0, 0, ...index, ...index], 0])
+    }
+    // Too short for an index.
+    cases.push([[4], 0], [[2, 0, 0, 0, 1, 1, 1, 1], 0])
+    for (const [bytes, pair] of cases) {
+      memory.sendSlab.set(bytes, 192)
+      const train = { OFFSET: 192, LENGTH: bytes.length, SEGMENT_SIZE: bytes.length, FD: sender.fd }
+      setTrain(memory, 0, train, { ...remote, source: loopback[family] })
+      assert.equal(native.sendUdp(context, 0, 1, 1), 1)
+      const found = sockets.findIndex(({ fd }) => native.receiveUdp(context, fd, 0, 4) === 1)
+      assert.equal(found, pair, `datagram ${bytes}`)
+    }
+    for (const { fd } of [...sockets, sender]) closeSync(fd)
+  })
+}
