@@ -30,7 +30,14 @@ function startDaemon(
   const directory = temporaryDirectory(context)
   const socketPath = join(directory, 'gw0.sock')
   const endFile = join(directory, 'end')
-  const options = { interfaceName: 'gw0', socketPath, ephemeral: false, readyFd: 3, ...more }
+  const options = {
+    interfaceName: 'gw0',
+    socketPath,
+    pairs: 1,
+    ephemeral: false,
+    readyFd: 3,
+    ...more,
+  }
   const child = spawn(process.execPath, [program, JSON.stringify(options)], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     env: { ...process.env, HAWSER_TEST_END: endFile, HAWSER_TEST_FAIL: failure },
