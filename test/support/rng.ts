@@ -19,3 +19,8 @@ export function testSeed(): number {
   const given = process.env['HAWSER_SEED']
   return given === undefined ? randomInt(2 ** 31) : Number(given)
 }
+
+/** Rounds of a test over random input. HAWSER_FEWER=10 leaves a tenth, where a round takes long. */
+export function rounds(usual: number): number {
+  return Math.ceil(usual / Number(process.env['HAWSER_FEWER'] ?? 1))
+}

@@ -8,13 +8,13 @@
 // Files named *.realtime.test.ts wait for timers of minutes: they are all started at once, beside
 // the namespace suites.
 
-import { spawnSync } from 'node:child_process'
 import { globSync } from 'node:fs'
 import { relative } from 'node:path'
 import type { EventData } from 'node:test'
 import { run } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { missingRequirements } from './requirements.ts'
+import { emulate, emulatedFiles, type Prepare, sanitize } from './variants.ts'
 
 interface Suite {
   readonly name: string
@@ -23,8 +23,8 @@ interface Suite {
   readonly atOnce: number
   /** Needs TUN, namespaces and the peers' programs. */
   readonly kernel: boolean
-  /** The addon's tests once more, on a build with AddressSanitizer. */
-  readonly sanitized?: boolean
+  /** Tests that run once more, on another build of the addon. */
+  readonly prepare?: Prepare
 }
 
 interface Count {
@@ -85,9 +85,15 @@ function allSuites(): Suite[] {
     atOnce,
     kernel,
   })
+  // On arm64 itself the unit suite is that.
+  const emulated =
+    process.arch === 'arm64'
+      ? []
+      : [{ ...suite('arm64', 2, false), files: emulatedFiles(), prepare: emulate }]
   return [
     suite('unit', 2, false),
-    { ...suite('unit/native', 2, false), name: 'sanitizer', sanitized: true },
+    { ...suite('unit/native', 2, false), name: 'sanitizer', prepare: sanitize },
+    ...emulated,
     suite('tidy', 2, false),
     suite('sim', 2, false),
     suite('e2e', 1, true),
@@ -104,8 +110,14 @@ function allSuites(): Suite[] {
 async function runSuite(suite: Suite): Promise<Count> {
   const startedMs = performance.now()
   const count: Count = { passed: 0, failed: 0 }
-  const restore = suite.sanitized ? sanitize() : undefined
   print(`• ${suite.name}: ${suite.files.length} files`)
+  let restore: ReturnType<Prepare> | undefined
+  try {
+    restore = suite.prepare?.()
+  } catch (error) {
+    print(`✗ ${suite.name} cannot run: ${error instanceof Error ? error.message : error}`)
+    return { passed: 0, failed: 1 }
+  }
   const files = new Map<string, string[]>()
   const tested = new Set<string>()
   for await (const { type, data } of eventsOf(suite)) {
@@ -138,28 +150,6 @@ async function runSuite(suite: Suite): Promise<Count> {
     `${count.failed === 0 ? '✓' : '✗'} ${suite.name}: ${count.passed} passed, ${count.failed} failed (${seconds} s)`,
   )
   return count
-}
-
-/**
- * Builds the addon with AddressSanitizer and makes the processes of the tests load it. Node is not
- * built with it, so its library goes first. Returns what takes that back.
- */
-function sanitize(): () => void {
-  const libraries = spawnSync('g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' })
-  const build = spawnSync('sh', ['scripts/build-native', '--asan'], { stdio: 'inherit' })
-  if (libraries.status !== 0 || build.status !== 0) throw new Error('no sanitized addon')
-  const variables = {
-    LD_PRELOAD: libraries.stdout.trim(),
-    // What Node and V8 keep until they end is no leak of ours.
-    ASAN_OPTIONS: 'detect_leaks=0',
-    HAWSER_NATIVE: 'build-asan/Release',
-    // Enough to find a bad access; the count of nonces is the plain suite's to prove.
-    HAWSER_NONCES: '102400',
-  }
-  Object.assign(process.env, variables)
-  return () => {
-    for (const name of Object.keys(variables)) delete process.env[name]
-  }
 }
 
 function eventsOf(suite: Suite) {

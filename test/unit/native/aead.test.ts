@@ -7,7 +7,7 @@ import { method } from '../../../src/tables/shared.ts'
 import { emptySlots, writeSlot } from '../../support/key-slots.ts'
 import { JOB, loadTestNative } from '../../support/native.ts'
 import { below, chance, pick, type Random, randomBytes } from '../../support/random-superpackets.ts'
-import { seededRandom, testSeed } from '../../support/rng.ts'
+import { rounds, seededRandom, testSeed } from '../../support/rng.ts'
 import { type CipherMethod, slowOpen, slowSeal } from '../../support/slow/aead.ts'
 
 const native = loadTestNative()
@@ -106,7 +106,7 @@ for (const code of ciphers) {
     const random = seededRandom(seed)
     const bench = new Bench()
     for (let slot = 0; slot < 5; slot++) bench.key(random, slot, code)
-    for (let round = 0; round < 60; round++) {
+    for (let round = 0; round < rounds(60); round++) {
       const jobs = Array.from({ length: 1 + below(random, 70) }, () =>
         randomJob(random, 5, below(random, chance(random, 0.2) ? 3000 : 200)),
       )
@@ -143,7 +143,7 @@ for (const code of ciphers) {
     const random = seededRandom(seed)
     const bench = new Bench()
     for (let slot = 0; slot < 3; slot++) bench.key(random, slot, code)
-    for (let round = 0; round < 300; round++) {
+    for (let round = 0; round < rounds(300); round++) {
       const plain = Array.from({ length: 8 }, () => randomJob(random, 3, below(random, 200)))
       const jobs = plain.map(({ slot, counter, text }) => {
         const keys = bench.of(slot)
@@ -189,7 +189,7 @@ test('a slot that was reused is keyed anew, also for another cipher', () => {
   const seed = testSeed()
   const random = seededRandom(seed)
   const bench = new Bench()
-  for (let round = 0; round < 200; round++) {
+  for (let round = 0; round < rounds(200); round++) {
     bench.key(random, below(random, 3), pick(random, ciphers))
     const used = [...bench.keys.keys()]
     const jobs = Array.from({ length: 10 }, () => ({
@@ -239,7 +239,7 @@ for (const code of ciphers) {
   test(`method ${code}: the AEAD of a handshake, with additional data`, () => {
     const seed = testSeed()
     const random = seededRandom(seed)
-    for (let round = 0; round < 300; round++) {
+    for (let round = 0; round < rounds(300); round++) {
       const key = randomBytes(random, 32)
       const text = randomBytes(random, below(random, 80))
       const additional = randomBytes(random, pick(random, [0, 32, below(random, 100)]))

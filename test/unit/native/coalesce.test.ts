@@ -5,7 +5,7 @@ import { loadTestNative, PACKET } from '../../support/native.ts'
 import { ipv4, ipv6, pattern, rawTransport, TCP_FLAG, tcp, udp } from '../../support/packets.ts'
 import { below, pick, randomSuperpacket } from '../../support/random-superpackets.ts'
 import { FlowSource } from '../../support/received-packets.ts'
-import { seededRandom, testSeed } from '../../support/rng.ts'
+import { rounds, seededRandom, testSeed } from '../../support/rng.ts'
 import {
   type Allowed,
   type ReceivedPacket,
@@ -118,7 +118,7 @@ const received = (bytes: Uint8Array, slot = 1): ReceivedPacket => ({
 test('segment, then coalesce, is the identity', () => {
   const seed = testSeed()
   const random = seededRandom(seed)
-  for (let i = 0; i < 600; i++) {
+  for (let i = 0; i < rounds(600); i++) {
     const superpacket = randomSuperpacket(random, 'data')
     const rows = coalesce(slowSegment(superpacket).map(bytes => received(bytes)))
     assert.equal(rows.length, 1, `seed ${seed}`)
@@ -139,7 +139,7 @@ test('random packets of a few flows as the twin would, and nothing is lost', () 
   const seed = testSeed()
   const random = seededRandom(seed)
   let [packetCount, rowCount] = [0, 0]
-  for (let i = 0; i < 1200; i++) {
+  for (let i = 0; i < rounds(1200); i++) {
     const source = new FlowSource(random, { flows: 1 + below(random, 4) })
     const packets = Array.from({ length: 1 + below(random, 60) }, () => source.next())
     const allowed = pick<Allowed>(random, [3, 3, 3, 3, 2, 1, 0])
@@ -167,7 +167,7 @@ test('more flows and packets than it can follow at a time', () => {
 test('full tables: what fits is right, nothing is written behind them', () => {
   const seed = testSeed()
   const random = seededRandom(seed)
-  for (let i = 0; i < 300; i++) {
+  for (let i = 0; i < rounds(300); i++) {
     const source = new FlowSource(random, { flows: 2, perturbation: 0.2 })
     const packets = Array.from({ length: 40 }, () => source.next())
     const fewPieces = coalesce(packets, 3, { rows: 40, pieces: below(random, 20) })

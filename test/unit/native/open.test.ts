@@ -16,7 +16,7 @@ import { createTestContext, setTrain, type TestContext } from '../../support/nat
 import { icmp, ipv4, ipv6, pattern, tcp, udp } from '../../support/packets.ts'
 import { below, chance, pick, randomBytes } from '../../support/random-superpackets.ts'
 import { FlowSource } from '../../support/received-packets.ts'
-import { seededRandom, testSeed } from '../../support/rng.ts'
+import { rounds, seededRandom, testSeed } from '../../support/rng.ts'
 import { slowMessage } from '../../support/slow/aead.ts'
 import { type ReceivedPacket, slowCoalesce } from '../../support/slow/coalesce.ts'
 
@@ -357,7 +357,7 @@ test('random packets in many trains, as the twin coalesces them', () => {
   const seed = testSeed()
   const random = seededRandom(seed)
   let counter = 0
-  for (let round = 0; round < 150; round++) {
+  for (let round = 0; round < rounds(150); round++) {
     const source = new FlowSource(random, { flows: 1 + below(random, 3) })
     const inner: ReceivedPacket[] = []
     const trains = 1 + below(random, 16)
@@ -427,7 +427,7 @@ test('garbage in trains writes nothing outside', () => {
   const random = seededRandom(seed)
   const junk = () => pick(random, [0, 1, -1, 64, 65_535, 0x7fff_ffff, below(random, 2 ** 32) | 0])
   const datagrams = Array.from({ length: 4 }, (_, i) => message(0, i, v4))
-  for (let i = 0; i < 3000; i++) {
+  for (let i = 0; i < rounds(3000); i++) {
     receive(0, datagrams)
     for (let word = 0; word < TRAIN.REMOTE; word++) {
       if (chance(random, 0.2)) memory.trains[word] = junk()

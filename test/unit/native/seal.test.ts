@@ -21,7 +21,7 @@ import {
   randomBytes,
   randomSuperpacket,
 } from '../../support/random-superpackets.ts'
-import { seededRandom, testSeed } from '../../support/rng.ts'
+import { rounds, seededRandom, testSeed } from '../../support/rng.ts'
 import { forgetTrains, type SealedTrain, sealedTrains } from '../../support/sealed-trains.ts'
 import { slowOpen } from '../../support/slow/aead.ts'
 import { type SlowSuperpacket, slowSegment } from '../../support/slow/segment.ts'
@@ -98,7 +98,7 @@ test('random rows come out as the twin cuts them, padded, sealed, and in order',
   const random = seededRandom(seed)
   const context = prepare()
   let next = 0n
-  for (let round = 0; round < 200; round++) {
+  for (let round = 0; round < rounds(200); round++) {
     const rows = Array.from({ length: 1 + below(random, 5) }, () =>
       chance(random, 0.6) ? randomSuperpacket(random) : udpOf(28 + below(random, 1400)),
     )
@@ -139,7 +139,7 @@ test('random rows to several remotes make good trains, also through a small slab
   const context = prepare(64, 16)
   writePort(context.shared, 1, 1)
   writePort(context.shared, 2, 2)
-  for (let round = 0; round < 200; round++) {
+  for (let round = 0; round < rounds(200); round++) {
     const most = pick(random, [0, 1, 2, 45, 64, 128])
     const rows = Array.from({ length: 1 + below(random, 12) }, () => ({
       ...(chance(random, 0.4) ? shortSuperpacket(random) : udpOf(28 + below(random, 3) * 100)),
@@ -402,7 +402,7 @@ test('garbage in the words of a row or of the state writes nothing outside', () 
   const { native, context: number, memory } = context
   const junk = () => pick(random, [0, 1, -1, 64, 65_535, 0x7fff_ffff, below(random, 2 ** 32) | 0])
   memory.slab.set(randomBytes(random, 4096))
-  for (let i = 0; i < 20_000; i++) {
+  for (let i = 0; i < rounds(20_000); i++) {
     place(context, [udpOf(100)])
     for (let word = 0; word < ROW.WORDS; word++) {
       if (chance(random, 0.15)) memory.rows[word] = junk()

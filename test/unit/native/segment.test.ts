@@ -9,7 +9,7 @@ import {
   leaveUnfinished,
   randomSuperpacket,
 } from '../../support/random-superpackets.ts'
-import { seededRandom, testSeed } from '../../support/rng.ts'
+import { rounds, seededRandom, testSeed } from '../../support/rng.ts'
 import { slowChecksum } from '../../support/slow/checksum.ts'
 import {
   pseudoHeader,
@@ -45,7 +45,7 @@ const lone = { gso: 0, gsoSize: 0, csum: 0, headerLength: 0 }
 test('random superpackets are cut as the twin cuts them', () => {
   const seed = testSeed()
   const random = seededRandom(seed)
-  for (let i = 0; i < 1500; i++) check(randomSuperpacket(random), seed)
+  for (let i = 0; i < rounds(1500); i++) check(randomSuperpacket(random), seed)
 })
 
 test('FIN and PSH go to the last segment, CWR to the first, ids count up', () => {
@@ -107,7 +107,7 @@ test('a finished lone packet is copied as it is, also with a wrong checksum', ()
 test('an unfinished checksum of a lone packet is finished wherever it is', () => {
   const seed = testSeed()
   const random = seededRandom(seed)
-  for (let i = 0; i < 500; i++) {
+  for (let i = 0; i < rounds(500); i++) {
     const transport = udp({ payload: pattern(below(random, 1400), i) })
     const isIpv6 = chance(random, 0.5)
     const bytes = isIpv6 ? ipv6({}, transport) : ipv4({}, transport)
@@ -150,7 +150,7 @@ test('refuses or cuts, and never reads beyond, whatever the words say', () => {
   const seed = testSeed()
   const random = seededRandom(seed)
   const word = () => below(random, 2 ** 32) | 0
-  for (let i = 0; i < 20_000; i++) {
+  for (let i = 0; i < rounds(20_000); i++) {
     const { bytes } = randomSlice(random)
     const superpacket: SlowSuperpacket = {
       bytes,

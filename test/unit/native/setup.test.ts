@@ -62,7 +62,6 @@ test('failures of set-up carry the name and the number of the error', () => {
     message: 'wake descriptor 1000000: Bad file descriptor',
   })
   assert.throws(() => native.peerCredentials(1_000_000), { code: 'EBADF' })
-  assert.equal(native.setFwmark(1_000_000, 1), -9)
   assert.equal(native.setTunOffload(1_000_000, 0), -9)
 })
 

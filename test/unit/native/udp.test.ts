@@ -329,6 +329,7 @@ namespaceTest('the mark of a socket decides its route', () => {
   assert.equal(send(), 0)
   assert.equal(native.setFwmark(marked.fd, 0), 0)
   assert.equal(send(), ENETUNREACH)
+  assert.equal(native.setFwmark(1_000_000, 1), -9) // EBADF
   assert.equal(native.setFwmark(marked.fd, 0xf000_0001), 0)
   assert.equal(send(), 0)
   waitFor(harness, to, POLL.IN)
