@@ -5,21 +5,14 @@
 
 import { existsSync } from 'node:fs'
 import { run } from './commands.ts'
+import { boringtun, buildCrate, type Crate, gotatun } from './crates.ts'
 import { startDaemons } from './daemons.ts'
-import { addresses, ipInNode, type Side, wireDevice } from './network.ts'
+import { aesCable, startDatapaths, vxlanCable } from './datapath-daemons.ts'
+import { startCaptured, startWithoutVerdict } from './datapath-variants.ts'
+import { kernelLink, type Link } from './link.ts'
+import { addresses, ipInNode, wireDevice } from './network.ts'
 import { buildPeer, type GoPeer } from './peers.ts'
 import type { ContestantName } from './run-record.ts'
-import { startVxlanDaemons } from './vxlan-daemons.ts'
-
-/** The way between two nodes while a contestant provides it. */
-export interface Link {
-  /** The tunnel device of each node, null for plain routing. */
-  readonly device: Readonly<Record<Side, string>> | null
-  /** The daemons whose CPU time and memory count; empty where the kernel does the work. */
-  readonly pids: readonly number[]
-  failure(): string | null
-  stop(): Promise<void>
-}
 
 export interface Prepared {
   readonly version: string
@@ -76,16 +69,46 @@ export const contestants: readonly Contestant[] = [
     prepare: say => prepareGoPeer(tailscale, say),
   },
   {
+    name: 'boringtun',
+    title: 'boringtun',
+    podMtuBytes: wireguardMtuBytes,
+    prepare: say => prepareCrate(boringtun, say),
+  },
+  {
+    name: 'gotatun',
+    title: 'gotatun',
+    podMtuBytes: wireguardMtuBytes,
+    prepare: say => prepareCrate(gotatun, say),
+  },
+  {
     name: 'hawser',
     title: 'Hawser, WireGuard',
     podMtuBytes: wireguardMtuBytes,
-    prepare: prepareHawser,
+    prepare: () => prepareHawser(program => startDaemons([program, 'wg'])),
+  },
+  {
+    name: 'hawser-aes',
+    title: 'Hawser, AES-256-GCM',
+    podMtuBytes: aesCable.mtuBytes,
+    prepare: () => prepareHawser(program => startDatapaths(program, aesCable)),
+  },
+  {
+    name: 'hawser-noop',
+    title: 'Hawser, AES, no-op verdict',
+    podMtuBytes: aesCable.mtuBytes,
+    prepare: () => prepareHawser(startWithoutVerdict),
+  },
+  {
+    name: 'hawser-capture',
+    title: 'Hawser, AES, capturing',
+    podMtuBytes: aesCable.mtuBytes,
+    prepare: () => prepareHawser(startCaptured),
   },
   {
     name: 'hawser-vxlan',
     title: 'Hawser, VXLAN, clear',
-    podMtuBytes: 1450,
-    prepare: () => ({ version: 'this tree', join: () => startVxlanDaemons(hawserProgram()) }),
+    podMtuBytes: vxlanCable.mtuBytes,
+    prepare: () => prepareHawser(program => startDatapaths(program, vxlanCable)),
   },
 ]
 
@@ -107,21 +130,22 @@ function prepareGoPeer(peer: GoPeer, say: (text: string) => void): Prepared {
   }
 }
 
-function prepareHawser(): Prepared {
-  const program = hawserProgram()
-  return { version: 'this tree', join: () => startDaemons([program, 'wg']) }
+/** Both give up root when they are not told to keep it: to the login name, which need not be there. */
+function prepareCrate(crate: Crate, say: (text: string) => void): Prepared {
+  const { file, version } = buildCrate(crate, say)
+  return { version, join: () => startDaemons([file, '--disable-drop-privileges']) }
 }
 
-function hawserProgram(): string {
+function prepareHawser(join: (program: string) => Promise<Link>): Prepared {
   const program = `${root}bin/hawser`
   if (!existsSync(program)) throw new Error(`no ${program}`)
-  return program
+  return { version: 'this tree', join: () => join(program) }
 }
 
 async function joinByRoutes(): Promise<Link> {
   ipInNode('a', [`route add ${addresses.podNetwork.b} via ${addresses.wire.b}`])
   ipInNode('b', [`route add ${addresses.podNetwork.a} via ${addresses.wire.a}`])
-  return { device: null, pids: [], failure: () => null, stop: async () => {} }
+  return kernelLink(null)
 }
 
 /** As the stock gateway's vxlan driver sets it up: VNI 1000, UDP port 4500, no learning. */
@@ -137,8 +161,7 @@ async function joinByKernelVxlan(): Promise<Link> {
       `route add ${addresses.podNetwork[far]} via ${addresses.tunnel[far]} dev ${device}`,
     ])
   }
-  const both = { a: device, b: device }
-  return { device: both, pids: [], failure: () => null, stop: async () => {} }
+  return kernelLink(device)
 }
 
 function kernelVersion(): string {

@@ -6,18 +6,12 @@
 
 import { generateKeyPairSync } from 'node:crypto'
 import { existsSync, readdirSync, rmSync } from 'node:fs'
-import { lastLine, type Running, run, start, stop } from './commands.ts'
+import { lastLine, type Running, run, start } from './commands.ts'
+import { daemonLink, type Link } from './link.ts'
 import { addresses, inNode, ipInNode, type Side } from './network.ts'
 
-export interface DaemonPair {
-  readonly device: Readonly<Record<Side, string>>
-  readonly pids: readonly number[]
-  /** The last line of a daemon that died, or null while both live. */
-  failure(): string | null
-  stop(): Promise<void>
-}
-
-interface KeyPair {
+/** Both in base64, as `wg` prints them. */
+export interface KeyPair {
   readonly privateKey: string
   readonly publicKey: string
 }
@@ -27,29 +21,31 @@ const listenPort = 51820
 const startTimeoutMs = 10_000
 const tunnelMtuBytes = 1420
 
+/** Quiet and in the foreground: LOG_LEVEL is wireguard-go's, WG_LOG_LEVEL that of the Rust programs. */
+const environment = { WG_PROCESS_FOREGROUND: '1', LOG_LEVEL: 'error', WG_LOG_LEVEL: 'error' }
+
+/** Names that no other bench has at the same time. */
+export function tunnelDevices(): Record<Side, string> {
+  return { a: `hb${process.pid}a`, b: `hb${process.pid}b` }
+}
+
 /** Starts `command -f IFNAME` in both nodes and joins their pod networks. */
-export async function startDaemons(command: readonly string[]): Promise<DaemonPair> {
-  const device = { a: `hb${process.pid}a`, b: `hb${process.pid}b` }
-  const environment = { WG_PROCESS_FOREGROUND: '1', LOG_LEVEL: 'error' }
+export async function startDaemons(command: readonly string[]): Promise<Link> {
+  // A daemon of an earlier turn that left its sockets behind must not be taken for this one.
+  removeSockets()
+  const device = tunnelDevices()
   const launch = (side: Side) => start(inNode(side, [...command, '-f', device[side]]), environment)
   const daemon = { a: launch('a'), b: launch('b') }
-  const pair: DaemonPair = {
-    device,
-    pids: [daemon.a.pid, daemon.b.pid],
-    failure: () => deathOf(daemon.a, 'a') ?? deathOf(daemon.b, 'b'),
-    stop: async () => {
-      await Promise.all([stop(daemon.a), stop(daemon.b)])
-    },
-  }
+  const link = daemonLink(device, daemon)
   try {
     const socketOf = (side: Side) => `${socketFolder}/${device[side]}.sock`
     await Promise.all([serving(daemon.a, socketOf('a')), serving(daemon.b, socketOf('b'))])
     const keys = { a: newKeyPair(), b: newKeyPair() }
     configure('a', device.a, keys.a, keys.b)
     configure('b', device.b, keys.b, keys.a)
-    return pair
+    return link
   } catch (cause) {
-    await pair.stop()
+    await link.stop()
     throw cause
   }
 }
@@ -100,12 +96,7 @@ export async function serving(daemon: Running, socket: string): Promise<void> {
   }
 }
 
-export function deathOf(daemon: Running, side: Side): string | null {
-  if (daemon.alive()) return null
-  return `the daemon of node-${side} died: ${lastLine(daemon.errors()) || 'it said nothing'}`
-}
-
-function newKeyPair(): KeyPair {
+export function newKeyPair(): KeyPair {
   const { privateKey } = generateKeyPairSync('x25519')
   const { d, x } = privateKey.export({ format: 'jwk' })
   if (d === undefined || x === undefined) throw new Error('x25519 export without d or x')

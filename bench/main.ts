@@ -10,22 +10,26 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { endAll, succeeds } from './commands.ts'
-import { type Contestant, contestants, type Link, type Prepared } from './contestants.ts'
+import { type Contestant, contestants, type Prepared } from './contestants.ts'
 import { removeSockets } from './daemons.ts'
+import type { Link } from './link.ts'
 import { reaches } from './load.ts'
 import { describeMachine } from './machine.ts'
 import { measure, Patience } from './measure.ts'
 import { createNetwork, removeNetwork, removeOrphans } from './network.ts'
 import { type Options, parseOptions, UsageError, usage } from './options.ts'
+import { type Step, secondsOf, stepsOf } from './plan.ts'
 import { readPeakMemoryBytes } from './proc.ts'
 import { progressLine } from './progress.ts'
 import { type Result, renderReport } from './report.ts'
-import type { Absence, CaseName, ContestantName, Run } from './run-record.ts'
+import type { Absence, ContestantName, Run } from './run-record.ts'
 import { useWire } from './wires.ts'
 
 const exitCode = { measured: 0, failed: 1, usage: 2, partial: 5, interrupted: 130 } as const
 const defaultJsonFile = new URL('../.cache/bench/last.json', import.meta.url).pathname
 const undisturbed = { foreignCores: 0, waitedSeconds: 0, tries: 1 } as const
+const nothingToMeasure =
+  'nothing to measure: hawser-noop and hawser-capture take part in tcp1 alone'
 const programs = ['ip', 'tc', 'iperf3', 'ping', 'ethtool', 'wg']
 
 process.exitCode = await main(process.argv.slice(2))
@@ -51,50 +55,54 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-interface Ready {
+interface Turn {
   readonly contestant: Contestant
   readonly prepared: Prepared
+  readonly steps: readonly Step[]
 }
 
 async function measureAll(options: Options): Promise<Result> {
   const absences: Absence[] = []
-  const ready: Ready[] = []
+  const turns: Turn[] = []
   const versions: Partial<Record<ContestantName, string>> = {}
   for (const contestant of contestants) {
-    if (!options.contestants.includes(contestant.name)) continue
+    const steps = stepsOf(contestant.name, options)
+    if (!options.contestants.includes(contestant.name) || steps.length === 0) continue
     try {
       const prepared = contestant.prepare(say)
       versions[contestant.name] = prepared.version
-      ready.push({ contestant, prepared })
+      turns.push({ contestant, prepared, steps })
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause)
       say(`${contestant.name}: cannot be measured: ${reason}`)
       absences.push({ contestant: contestant.name, reason })
     }
   }
+  const { rounds, seconds } = options
+  const planned = rounds * turns.reduce((sum, { steps }) => sum + secondsOf(steps, options), 0)
+  if (planned === 0 && absences.length === 0) throw new UsageError(nothingToMeasure)
+  say(
+    `about ${minutes(planned)} min; up to ${minutes(options.patienceSeconds)} more if others work`,
+  )
   const runs: Run[] = []
   const patience = new Patience(options.patienceSeconds)
-  say(`about ${estimateMinutes(options, ready.length)} min`)
-  for (let round = 1; round <= options.rounds; round++) {
-    for (const { contestant, prepared } of ready) {
-      runs.push(...(await takeTurn(round, contestant, prepared, options, patience)))
-    }
+  for (let round = 1; round <= rounds; round++) {
+    for (const turn of turns) runs.push(...(await takeTurn(round, turn, options, patience)))
   }
-  const { rounds, seconds } = options
   return { machine: describeMachine(), rounds, seconds, versions, runs, absences }
 }
 
 /** One contestant's turn in a round. A turn that fails is a run with a problem, and we go on. */
 async function takeTurn(
   round: number,
-  contestant: Contestant,
-  prepared: Prepared,
+  { contestant, prepared, steps }: Turn,
   options: Options,
   patience: Patience,
 ): Promise<Run[]> {
   const runs: Run[] = []
   const at = { round, contestant: contestant.name }
-  let wire = options.wires[0]
+  const first = steps[0]
+  let { wire } = first
   let link: Link | undefined
   const add = (run: Run) => {
     runs.push(run)
@@ -104,24 +112,22 @@ async function takeTurn(
     createNetwork(contestant.podMtuBytes)
     link = await prepared.join()
     if (!reaches()) throw new Error(link.failure() ?? 'pod-a does not reach pod-b')
-    for (wire of options.wires) {
+    for (const step of steps) {
+      wire = step.wire
       useWire(wire)
-      for (const name of options.cases) {
-        // What an idle daemon costs does not depend on the wire.
-        if (name === 'idle' && wire !== options.wires[0]) continue
+      for (const name of step.cases) {
         add({ ...at, wire, case: name, ...(await measure(name, link, options, patience)) })
       }
     }
     if (link.pids.length > 0) {
       const peak = Math.max(...link.pids.map(readPeakMemoryBytes))
       const figures = { peakMemoryMib: peak / 2 ** 20 }
-      // One peak for the whole turn, noted under the first wire.
-      wire = options.wires[0]
-      add({ ...at, wire, case: 'memory', figures, ...undisturbed, problems: [] })
+      // One peak for the whole turn, noted under its first wire.
+      add({ ...at, wire: first.wire, case: 'memory', figures, ...undisturbed, problems: [] })
     }
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    add({ ...at, wire, case: options.cases[0], figures: {}, ...undisturbed, problems: [reason] })
+    add({ ...at, wire, case: first.cases[0], figures: {}, ...undisturbed, problems: [reason] })
   } finally {
     await link?.stop()
     removeNetwork()
@@ -141,15 +147,8 @@ function report(options: Options, result: Result): number {
   return isWhole ? exitCode.measured : exitCode.partial
 }
 
-function estimateMinutes(options: Options, turns: number): number {
-  const perCase = (name: CaseName) => {
-    if (name === 'rtt') return options.pings / 95
-    if (name === 'idle') return 2
-    return options.seconds + (name.startsWith('udp') ? -0.5 : 0.5)
-  }
-  const cases = options.cases.reduce((sum, name) => sum + perCase(name) + 0.5, 0)
-  const seconds = options.rounds * turns * (1.5 + options.wires.length * (0.5 + cases))
-  return Math.max(1, Math.round(seconds / 60))
+function minutes(seconds: number): number {
+  return Math.max(1, Math.ceil(seconds / 60))
 }
 
 function requireMachine(): void {

@@ -3,10 +3,11 @@
 // is kept. Waiting and second tries draw on one account (`Patience`), so that a busy machine makes
 // the bench less sure of its figures, and says so, but not endless.
 
-import type { Link } from './contestants.ts'
+import type { Link } from './link.ts'
 import { pingLoad, tcpLoad, udpLoad } from './load.ts'
 import { disturbedCores, Meter, type Usage, waitForQuiet } from './meter.ts'
 import type { Options } from './options.ts'
+import { secondsOfCase, udpSeconds } from './plan.ts'
 import { readScheduledSeconds } from './proc.ts'
 import { type Proof, passedBetween, proveTcp, proveUdp, readPassed } from './proof.ts'
 import type { CaseName, Figures } from './run-record.ts'
@@ -48,7 +49,7 @@ export async function measure(
   patience: Patience,
 ): Promise<Measured> {
   const first = await attempt(name, link, lengths, patience)
-  const cost = name === 'rtt' ? lengths.pings / 100 : lengths.seconds
+  const cost = secondsOfCase(name, lengths)
   const worthIt = first.foreignCores > disturbedCores || first.problems.length > 0
   if (!worthIt || link.failure() !== null || patience.leftSeconds < cost) return first
   patience.spend(cost)
@@ -73,15 +74,14 @@ async function attempt(
   lengths: Lengths,
   patience: Patience,
 ): Promise<Measured> {
-  const waitedSeconds = await waitForQuiet(link.pids, patience.leftSeconds)
+  const waitedSeconds = await waitForQuiet(link, patience.leftSeconds)
   patience.spend(waitedSeconds)
-  const meter = new Meter(link.pids)
+  const meter = new Meter(link)
   try {
     const { figures, problems } = await load(name, link, lengths, meter)
     const foreignCores = meter.read().foreignCores
-    const failure = link.failure()
-    const all = failure === null ? problems : [...problems, failure]
-    return { figures, problems: all, foreignCores, waitedSeconds, tries: 1 }
+    const more = [link.failure() ?? (await link.disproof())].filter(words => words !== null)
+    return { figures, problems: [...problems, ...more], foreignCores, waitedSeconds, tries: 1 }
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     const foreignCores = meter.read().foreignCores
@@ -110,7 +110,7 @@ function load(name: CaseName, link: Link, lengths: Lengths, meter: Meter): Promi
     case 'idle':
       return watchIdle(link)
     case 'loaded-rtt':
-      return loadTcpAndRtt(lengths)
+      return loadTcpAndRtt(link, lengths)
   }
 }
 
@@ -132,8 +132,8 @@ async function loadTcp(streams: number, link: Link, lengths: Lengths, meter: Met
 
 async function loadUdp(payloadBytes: number, link: Link, lengths: Lengths, meter: Meter) {
   const before = readPassed(link.device)
-  const udpSeconds = Math.max(1, lengths.seconds - 1)
-  const { seconds, sentPackets, receivedPackets } = await udpLoad(payloadBytes, udpSeconds)
+  const length = udpSeconds(lengths.seconds)
+  const { seconds, sentPackets, receivedPackets } = await udpLoad(payloadBytes, length)
   const usage = meter.read()
   const passed = passedBetween(before, readPassed(link.device))
   const proof = proveUdp(passed, payloadBytes, sentPackets, receivedPackets)
@@ -157,15 +157,19 @@ async function loadRtt(lengths: Lengths): Promise<Loaded> {
 }
 
 /** The round trip while one TCP stream fills the path. */
-async function loadTcpAndRtt(lengths: Lengths): Promise<Loaded> {
+async function loadTcpAndRtt(link: Link, lengths: Lengths): Promise<Loaded> {
+  const before = readPassed(link.device)
   const pings = Math.max(10, Math.round((lengths.seconds - 0.5) * 100))
   const [tcp, rtt] = await Promise.all([tcpLoad(1, lengths.seconds), pingLoad(pings)])
-  const figures = {
+  // The pings are less than the slack of the proof.
+  const proof = proveTcp(passedBetween(before, readPassed(link.device)), tcp.receivedBytes)
+  const figures: Figures = {
     gbitPerSecond: (tcp.receivedBytes * 8) / 1e9 / tcp.seconds,
     rttMedianMicros: rtt.medianMicros,
     rttP99Micros: rtt.p99Micros,
+    ...proofFigures(proof),
   }
-  return { figures, problems: [] }
+  return { figures, problems: proof.problems }
 }
 
 /** What a daemon with one quiet cable costs: the busier of the two. */

@@ -1,13 +1,17 @@
 // CPU time: what the daemons used, and what others used while a run went on.
 //
 // The machine's busy time is the first line of /proc/stat. Ours is the bench itself with all the
-// programs that it started and that have ended, the daemons, and the kernel's softirq threads,
-// which do nothing worth naming but our packets. The rest is foreign: another job on the machine,
+// programs that it started and that have ended, the daemons with what runs beside them, and the
+// kernel's softirq threads, which do nothing worth naming but our packets. The rest is foreign: another job on the machine,
 // or the hypervisor's. The kernel samples the machine's total at each tick and accounts processes
 // exactly, so a difference of a few hundredths of a core is noise of the meter.
 
 import { readdirSync } from 'node:fs'
+import type { Link } from './link.ts'
 import { readBusySeconds, readProcess } from './proc.ts'
+
+/** Whose CPU time is told apart from that of others. */
+type Watched = Pick<Link, 'pids' | 'companions'>
 
 export interface Usage {
   readonly elapsedSeconds: number
@@ -32,12 +36,12 @@ const gateWindowMs = 500
 const longestWaitMs = 15_000
 
 export class Meter {
-  readonly #daemons: readonly number[]
+  readonly #watched: Watched
   readonly #softirqThreads: readonly number[]
   readonly #begin: Snapshot
 
-  constructor(daemons: readonly number[]) {
-    this.#daemons = daemons
+  constructor(watched: Watched) {
+    this.#watched = watched
     this.#softirqThreads = softirqThreads()
     this.#begin = this.#snapshot()
   }
@@ -57,13 +61,13 @@ export class Meter {
 
   #snapshot(): Snapshot {
     const own = readProcess('self')
-    const daemonSeconds = ownSeconds(this.#daemons)
+    const daemonSeconds = ownSeconds(this.#watched.pids)
+    const besideSeconds = ownSeconds([...this.#watched.companions, ...this.#softirqThreads])
     return {
       atMs: performance.now(),
       busySeconds: readBusySeconds(),
       daemonSeconds,
-      oursSeconds:
-        own.ownSeconds + own.childrenSeconds + daemonSeconds + ownSeconds(this.#softirqThreads),
+      oursSeconds: own.ownSeconds + own.childrenSeconds + daemonSeconds + besideSeconds,
     }
   }
 }
@@ -72,14 +76,11 @@ export class Meter {
  * Waits until others use less than `quietCores`, or until the patience is spent. Returns the
  * seconds that it took beyond the one window that it always looks at.
  */
-export async function waitForQuiet(
-  daemons: readonly number[],
-  patienceSeconds: number,
-): Promise<number> {
+export async function waitForQuiet(watched: Watched, patienceSeconds: number): Promise<number> {
   const begin = performance.now()
   const limitMs = Math.min(longestWaitMs, patienceSeconds * 1000)
   for (;;) {
-    const meter = new Meter(daemons)
+    const meter = new Meter(watched)
     await new Promise(resolve => setTimeout(resolve, gateWindowMs))
     const waitedMs = performance.now() - begin - gateWindowMs
     if (meter.read().foreignCores < quietCores || waitedMs >= limitMs) {

@@ -6,15 +6,14 @@ import {
   type ContestantName,
   caseNames,
   contestantNames,
-  defaultCases,
-  defaultWires,
   type WireName,
   wireNames,
 } from './run-record.ts'
 
 export interface Options {
   readonly contestants: readonly ContestantName[]
-  readonly cases: readonly CaseName[]
+  /** Of every contestant, or of each what the plan says (plan.ts). */
+  readonly cases: readonly CaseName[] | 'planned'
   readonly wires: readonly WireName[]
   readonly rounds: number
   /** Length of one TCP run. */
@@ -29,11 +28,14 @@ export interface Options {
 
 export class UsageError extends Error {}
 
+export const defaultWires: readonly WireName[] = ['superpackets', 'packets']
+
 export const usage = `usage: npm run bench -- [options]
 
   --only NAMES     of ${contestantNames.join(', ')}
   --cases NAMES    of ${caseNames.join(', ')}
-                   (default all but loaded-rtt)
+                   (default of each contestant what the goals need, see docs/performance.md;
+                   with --wires all)
   --wires NAMES    of ${wireNames.join(', ')} (default ${defaultWires.join(', ')})
   --rounds N       interleaved rounds (default 3; medians are taken over them)
   --seconds N      length of one TCP run (default 4); a UDP run is one second shorter
@@ -52,15 +54,11 @@ export function parseOptions(argv: readonly string[]): Options {
   if (output !== 'table' && output !== 'json') {
     throw new UsageError(`-o ${output}: only table and json are known`)
   }
+  const wires = quick ? defaultWires.slice(0, 1) : defaultWires
   return {
     contestants: chosen('--only', values.only, contestantNames, contestantNames),
-    cases: chosen('--cases', values.cases, caseNames, defaultCases),
-    wires: chosen(
-      '--wires',
-      values.wires,
-      wireNames,
-      quick ? defaultWires.slice(0, 1) : defaultWires,
-    ),
+    cases: casesOf(values.cases, values.wires),
+    wires: chosen('--wires', values.wires, wireNames, wires),
     rounds: count('--rounds', values.rounds, quick ? 1 : 3, 99),
     seconds: count('--seconds', values.seconds, quick ? 2 : 4, 3600),
     pings: quick ? 100 : 200,
@@ -69,6 +67,11 @@ export function parseOptions(argv: readonly string[]): Options {
     output,
     help: values.help ?? false,
   }
+}
+
+function casesOf(cases: string | undefined, wires: string | undefined): Options['cases'] {
+  if (cases === undefined && wires === undefined) return 'planned'
+  return chosen('--cases', cases, caseNames, caseNames)
 }
 
 function parse(argv: readonly string[]) {

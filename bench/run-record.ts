@@ -8,7 +8,12 @@ export const contestantNames = [
   'wg-debian',
   'wg-newest',
   'wg-tailscale',
+  'boringtun',
+  'gotatun',
   'hawser',
+  'hawser-aes',
+  'hawser-noop',
+  'hawser-capture',
   'hawser-vxlan',
 ] as const
 export type ContestantName = (typeof contestantNames)[number]
@@ -22,10 +27,6 @@ export type WireName = (typeof wireNames)[number]
 
 export const caseNames = ['tcp1', 'tcp4', 'udp64', 'udp1372', 'rtt', 'idle', 'loaded-rtt'] as const
 export type CaseName = (typeof caseNames)[number]
-
-/** What a run measures that names no wires and no cases. */
-export const defaultWires: readonly WireName[] = ['superpackets', 'packets']
-export const defaultCases: readonly CaseName[] = caseNames.filter(name => name !== 'loaded-rtt')
 
 /** Peak memory is read at the end of a contestant's turn; it is a case of its own in the record. */
 export type RecordedCase = CaseName | 'memory'

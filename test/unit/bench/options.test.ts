@@ -1,20 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Options, parseOptions, UsageError, usage } from '../../../bench/options.ts'
 import {
-  caseNames,
-  contestantNames,
-  defaultCases,
   defaultWires,
-  wireNames,
-} from '../../../bench/run-record.ts'
+  type Options,
+  parseOptions,
+  UsageError,
+  usage,
+} from '../../../bench/options.ts'
+import { caseNames, contestantNames, wireNames } from '../../../bench/run-record.ts'
 
 const accepted: readonly [text: string, expected: Partial<Options>][] = [
-  ['', { contestants: contestantNames, cases: defaultCases, wires: defaultWires }],
+  ['', { contestants: contestantNames, cases: 'planned', wires: defaultWires }],
   ['', { rounds: 3, seconds: 4, pings: 200, jsonFile: null, output: 'table', help: false }],
   ['--quick', { rounds: 1, seconds: 2, wires: ['superpackets'] }],
   ['--quick --rounds 2 --seconds 1', { rounds: 2, seconds: 1 }],
-  ['--quick --wires packets', { wires: ['packets'] }],
+  ['--quick', { cases: 'planned' }],
+  ['--quick --wires packets', { wires: ['packets'], cases: caseNames }],
   ['--only hawser,plain', { contestants: ['plain', 'hawser'] }],
   ['--only plain,plain', { contestants: ['plain'] }],
   ['--cases rtt,tcp1', { cases: ['tcp1', 'rtt'] }],
