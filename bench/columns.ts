@@ -31,9 +31,11 @@ export const columnGroups: readonly ColumnGroup[] = [
       { title: '64 B, kpps', case: 'udp64', figure: 'receivedKpps' },
       { title: 'loss %', case: 'udp64', figure: 'lossPercent' },
       { title: 'CPU µs per sent', case: 'udp64', figure: 'cpuMicrosPerPacketSent' },
+      { title: 'per received', case: 'udp64', figure: 'cpuMicrosPerPacketReceived' },
       { title: '1372 B, kpps', case: 'udp1372', figure: 'receivedKpps' },
       { title: 'loss %', case: 'udp1372', figure: 'lossPercent' },
       { title: 'CPU µs per sent', case: 'udp1372', figure: 'cpuMicrosPerPacketSent' },
+      { title: 'per received', case: 'udp1372', figure: 'cpuMicrosPerPacketReceived' },
     ],
   },
   {

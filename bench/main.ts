@@ -21,8 +21,8 @@ import { type Options, parseOptions, UsageError, usage } from './options.ts'
 import { type Step, secondsOf, stepsOf } from './plan.ts'
 import { readPeakMemoryBytes } from './proc.ts'
 import { progressLine } from './progress.ts'
-import { type Result, renderReport } from './report.ts'
-import type { Absence, ContestantName, Run } from './run-record.ts'
+import { renderReport } from './report.ts'
+import type { Absence, ContestantName, Result, Run } from './run-record.ts'
 import { useWire } from './wires.ts'
 
 const exitCode = { measured: 0, failed: 1, usage: 2, partial: 5, interrupted: 130 } as const

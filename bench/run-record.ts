@@ -2,6 +2,8 @@
 // say to each other is here: names of contestants, wires and cases, and a Run, which is also what
 // the JSON holds, one object for each (round, contestant, wire, case).
 
+import type { Machine } from './machine.ts'
+
 export const contestantNames = [
   'plain',
   'vxlan',
@@ -68,6 +70,25 @@ export interface Run {
 export interface Absence {
   readonly contestant: ContestantName
   readonly reason: string
+}
+
+/** All of one run of the bench. */
+export interface Result {
+  readonly machine: Machine
+  readonly rounds: number
+  readonly seconds: number
+  readonly versions: Partial<Record<ContestantName, string>>
+  readonly runs: readonly Run[]
+  readonly absences: readonly Absence[]
+}
+
+/** All that took part or should have, in the order of the list. */
+export function contestantNamesOf({
+  runs,
+  absences,
+}: Pick<Result, 'runs' | 'absences'>): readonly ContestantName[] {
+  const took = new Set([...runs, ...absences].map(({ contestant }) => contestant))
+  return contestantNames.filter(name => took.has(name))
 }
 
 /** Values of one figure by round, from the valid runs only. */

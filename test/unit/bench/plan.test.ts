@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { goals } from '../../../bench/goals.ts'
 import { defaultWires, parseOptions } from '../../../bench/options.ts'
-import { onlyTcp1, secondsOf, stepsOf } from '../../../bench/plan.ts'
+import { onlyTcp1, plans, secondsOf, stepsOf } from '../../../bench/plan.ts'
 import { caseNames, contestantNames } from '../../../bench/run-record.ts'
 
 test('a whole run, with all the waiting that it may do, takes less than 25 minutes', () => {
@@ -13,6 +14,17 @@ test('a whole run, with all the waiting that it may do, takes less than 25 minut
   const minutes = (options.rounds * round + options.patienceSeconds) / 60
   assert(minutes < 25, `${minutes} min`)
   assert(minutes > 15, `${minutes} min: is it all there?`)
+})
+
+test('the plan has what the goals need', () => {
+  for (const claim of goals.flat()) {
+    const names = [claim.of, ...claim.to, ...(claim.abovePlain === true ? ['plain' as const] : [])]
+    for (const name of names) {
+      for (const wire of claim.wires) {
+        assert(plans[name][wire]?.includes(claim.case), `${name} ${wire} ${claim.case}`)
+      }
+    }
+  }
 })
 
 test('a contestant of a single case takes part in that one only, whatever is asked for', () => {
