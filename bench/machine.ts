@@ -54,6 +54,12 @@ export function machineLine(machine: Machine): string {
   )
 }
 
+/** The processor in a few words: what it is, and which wide vectors it has. */
+export function shortMachine({ cpu, cpuFamily, cores, features }: Machine): string {
+  const vectors = features['avx512f'] === true ? 'AVX-512' : 'no AVX-512'
+  return `${cpu} (family ${cpuFamily}), ${cores} cores, ${vectors}`
+}
+
 function cpuField(cpuInfo: string, name: string): string {
   const line = cpuInfo.split('\n').find(candidate => candidate.startsWith(`${name}\t`))
   return line?.slice(line.indexOf(':') + 1).trim() ?? 'unknown'

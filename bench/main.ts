@@ -12,6 +12,7 @@ import { dirname } from 'node:path'
 import { endAll, succeeds } from './commands.ts'
 import { type Contestant, contestants, type Prepared } from './contestants.ts'
 import { removeSockets } from './daemons.ts'
+import { requireMarkers, writeDocs } from './docs.ts'
 import type { Link } from './link.ts'
 import { reaches } from './load.ts'
 import { describeMachine } from './machine.ts'
@@ -42,6 +43,8 @@ async function main(argv: readonly string[]): Promise<number> {
       return exitCode.measured
     }
     requireMachine()
+    // Better now than after all the measuring.
+    if (options.docsFile !== null) requireMarkers(options.docsFile)
     cleanUpAtExit()
     removeOrphans()
     removeSockets()
@@ -142,6 +145,9 @@ function report(options: Options, result: Result): number {
   writeFileSync(file, json)
   process.stdout.write(options.output === 'json' ? json : renderReport(result))
   say(`JSON: ${file}`)
+  if (options.docsFile !== null) {
+    for (const written of writeDocs(options.docsFile, result)) say(`written: ${written}`)
+  }
   const isWhole =
     result.absences.length === 0 && result.runs.every(run => run.problems.length === 0)
   return isWhole ? exitCode.measured : exitCode.partial

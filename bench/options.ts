@@ -22,6 +22,8 @@ export interface Options {
   /** Seconds that may be spent, in all, on waiting for a quiet machine and on second tries. */
   readonly patienceSeconds: number
   readonly jsonFile: string | null
+  /** The page whose part between the markers is replaced, or null for none (docs.ts). */
+  readonly docsFile: string | null
   readonly output: 'table' | 'json'
   readonly help: boolean
 }
@@ -29,6 +31,9 @@ export interface Options {
 export class UsageError extends Error {}
 
 export const defaultWires: readonly WireName[] = ['superpackets', 'packets']
+export const defaultDocsFile = new URL('../docs/performance.md', import.meta.url).pathname
+/** The shortest run whose figures may be quoted. */
+const quotable = { rounds: 3, seconds: 4 } as const
 
 export const usage = `usage: npm run bench -- [options]
 
@@ -41,6 +46,10 @@ export const usage = `usage: npm run bench -- [options]
   --seconds N      length of one TCP run (default 4); a UDP run is one second shorter
   --quick          one round of 2 s, one wire (superpackets): a smoke test, not a figure
   --json FILE      write the result there (default .cache/bench/last.json)
+  --docs FILE      write tables and chart there too: FILE has the two markers that they go between.
+                   A whole run (none of the options above but --json, --rounds and --seconds, those
+                   not below their defaults) writes docs/performance.md
+  --no-docs        write no page
   -o table|json    what standard output gets (default table)
   -h, --help       this text
 
@@ -55,23 +64,32 @@ export function parseOptions(argv: readonly string[]): Options {
     throw new UsageError(`-o ${output}: only table and json are known`)
   }
   const wires = quick ? defaultWires.slice(0, 1) : defaultWires
-  return {
+  const options = {
     contestants: chosen('--only', values.only, contestantNames, contestantNames),
     cases: casesOf(values.cases, values.wires),
     wires: chosen('--wires', values.wires, wireNames, wires),
-    rounds: count('--rounds', values.rounds, quick ? 1 : 3, 99),
-    seconds: count('--seconds', values.seconds, quick ? 2 : 4, 3600),
+    rounds: count('--rounds', values.rounds, quick ? 1 : quotable.rounds, 99),
+    seconds: count('--seconds', values.seconds, quick ? 2 : quotable.seconds, 3600),
     pings: quick ? 100 : 200,
     patienceSeconds: quick ? 30 : 180,
     jsonFile: values.json ?? null,
     output,
     help: values.help ?? false,
-  }
+  } as const
+  const isQuotable = options.rounds >= quotable.rounds && options.seconds >= quotable.seconds
+  const isNarrowed = [values.only, values.cases, values.wires].some(text => text !== undefined)
+  const isWhole = isQuotable && !isNarrowed && !quick
+  return { ...options, docsFile: docsFileOf(values.docs, values['no-docs'] ?? false, isWhole) }
 }
 
 function casesOf(cases: string | undefined, wires: string | undefined): Options['cases'] {
   if (cases === undefined && wires === undefined) return 'planned'
   return chosen('--cases', cases, caseNames, caseNames)
+}
+
+function docsFileOf(file: string | undefined, isNone: boolean, isWhole: boolean): string | null {
+  if (file !== undefined && isNone) throw new UsageError('--docs and --no-docs: which of the two?')
+  return file ?? (isWhole && !isNone ? defaultDocsFile : null)
 }
 
 function parse(argv: readonly string[]) {
@@ -87,6 +105,8 @@ function parse(argv: readonly string[]) {
         seconds: { type: 'string' },
         quick: { type: 'boolean' },
         json: { type: 'string' },
+        docs: { type: 'string' },
+        'no-docs': { type: 'boolean' },
         output: { type: 'string', short: 'o' },
         help: { type: 'boolean', short: 'h' },
       },

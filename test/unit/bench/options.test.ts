@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  defaultDocsFile,
   defaultWires,
   type Options,
   parseOptions,
@@ -14,7 +15,7 @@ const accepted: readonly [text: string, expected: Partial<Options>][] = [
   ['', { rounds: 3, seconds: 4, pings: 200, jsonFile: null, output: 'table', help: false }],
   ['--quick', { rounds: 1, seconds: 2, wires: ['superpackets'] }],
   ['--quick --rounds 2 --seconds 1', { rounds: 2, seconds: 1 }],
-  ['--quick', { cases: 'planned' }],
+  ['--quick', { cases: 'planned', docsFile: null }],
   ['--quick --wires packets', { wires: ['packets'], cases: caseNames }],
   ['--only hawser,plain', { contestants: ['plain', 'hawser'] }],
   ['--only plain,plain', { contestants: ['plain'] }],
@@ -22,6 +23,15 @@ const accepted: readonly [text: string, expected: Partial<Options>][] = [
   ['--wires gigabit --cases loaded-rtt', { wires: ['gigabit'], cases: ['loaded-rtt'] }],
   ['--json /tmp/x.json -o json', { jsonFile: '/tmp/x.json', output: 'json' }],
   ['-h', { help: true }],
+  ['', { docsFile: defaultDocsFile }],
+  ['--rounds 5 --seconds 8 --json /tmp/x.json', { docsFile: defaultDocsFile }],
+  ['--rounds 2', { docsFile: null }],
+  ['--seconds 3', { docsFile: null }],
+  ['--only hawser', { docsFile: null }],
+  ['--cases tcp1', { docsFile: null }],
+  ['--wires superpackets,packets', { docsFile: null }],
+  ['--no-docs', { docsFile: null }],
+  ['--quick --docs /tmp/x.md', { docsFile: '/tmp/x.md' }],
 ]
 
 test('arguments become options; names are put in the order of the lists', () => {
@@ -45,6 +55,7 @@ const refused: readonly [text: string, words: RegExp][] = [
   ['-o yaml', /only table and json/],
   ['--fast', /--fast/],
   ['plain', /plain/],
+  ['--docs x.md --no-docs', /which of the two/],
 ]
 
 test('a wrong argument is a usage error of one line that names it', () => {
