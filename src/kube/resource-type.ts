@@ -18,6 +18,7 @@ export interface ResourceType<T extends Resource> extends ResourcePlace {
   /**
    * The object as it is written, with apiVersion, kind and metadata. `base`: the raw object that was
    * read last; what we do not own in it (unknown fields, foreign labels and annotations) is kept.
+   * Labels, annotations and finalizers are added to those of the base; a patch takes one out.
    */
   serialize(resource: T, base?: unknown): Record<string, unknown>
 }
