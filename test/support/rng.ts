@@ -22,5 +22,9 @@ export function testSeed(): number {
 
 /** Rounds of a test over random input. HAWSER_FEWER=10 leaves a tenth, where a round takes long. */
 export function rounds(usual: number): number {
-  return Math.ceil(usual / Number(process.env['HAWSER_FEWER'] ?? 1))
+  const given = process.env['HAWSER_FEWER'] ?? '1'
+  const fewer = Number(given)
+  // Anything else would leave a test without a round, or without an end.
+  if (!(fewer >= 1)) throw new Error(`HAWSER_FEWER=${given}: a number from 1 on is needed`)
+  return Math.ceil(usual / fewer)
 }

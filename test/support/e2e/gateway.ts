@@ -24,8 +24,14 @@ export class Gateway {
   readonly #output: () => { stdout: Buffer; stderr: Buffer }
   readonly #ended: Promise<number>
 
-  static async start(spaces: Spaces, space: string, interfaceName = device): Promise<Gateway> {
-    const child = spaces.start(space, [hawser, 'datapath', '--interface', interfaceName])
+  static async start(
+    spaces: Spaces,
+    space: string,
+    interfaceName = device,
+    ...options: readonly string[]
+  ): Promise<Gateway> {
+    const command = [hawser, 'datapath', '--interface', interfaceName, ...options]
+    const child = spaces.start(space, command)
     const output = collect(child)
     const log = () => output().stderr.toString()
     let exitCode: number | undefined

@@ -11,7 +11,7 @@ import { KIND, STATE } from '../../../src/packet/batch.ts'
 import { COUNTER, drop, noCable } from '../../../src/tables/counters.ts'
 import { createTestContext, getRow, type RowWords, setRow } from '../../support/native-context.ts'
 import { extension, ipv4, ipv6, pattern, tcp, udp } from '../../support/packets.ts'
-import { seededRandom, testSeed } from '../../support/rng.ts'
+import { rounds, seededRandom, testSeed } from '../../support/rng.ts'
 import { flows, unfinished } from '../../support/superpackets.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'hawser-frames-'))
@@ -187,7 +187,7 @@ test('random frames never yield a row that does not fit its packet', () => {
   const seed = testSeed()
   const random = seededRandom(seed)
   const below = (limit: number) => Math.floor(random() * limit)
-  for (let round = 0; round < 5000; round++) {
+  for (let round = 0; round < rounds(5000); round++) {
     const { packet, header } = good(below(4), below(3000))
     const bytes = frame(header, packet.subarray(0, below(packet.length + 1)))
     for (let flips = below(4); flips > 0; flips--)
