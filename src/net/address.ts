@@ -33,34 +33,82 @@ function bad(what: string, text: string): GatewayError {
   return new GatewayError('EINVAL', `${JSON.stringify(text)} is not ${what}`)
 }
 
-// No leading zeros: some parsers take 010 for ten and others for eight.
-const v4Strict = /^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/
-
 /** Parses `192.0.2.1`, `2001:db8::1` or `::ffff:192.0.2.1` as inet_pton does. Throws EINVAL. */
 export function parseAddress(text: string): Address {
-  if (v4Strict.test(text)) {
-    if (ipaddr.IPv4.isValid(text))
-      return { family: 4, bytes: Uint8Array.from(ipaddr.IPv4.parse(text).toByteArray()) }
-  } else if (text.includes(':') && !text.includes('%')) {
-    const plain = withoutDots(text)
-    if (ipaddr.IPv6.isValid(plain))
-      return { family: 6, bytes: Uint8Array.from(ipaddr.IPv6.parse(plain).toByteArray()) }
-  }
-  throw bad('an IP address', text)
+  const isIpv6 = text.includes(':')
+  const bytes = new Uint8Array(isIpv6 ? 16 : 4)
+  const isAddress = isIpv6 ? readIpv6(text, bytes) : readIpv4(text, 0, bytes, 0)
+  if (!isAddress) throw bad('an IP address', text)
+  return { family: isIpv6 ? 6 : 4, bytes }
 }
 
 /**
- * Writes an IPv4 tail of an IPv6 address (RFC 4291 2.2.3) as two groups: ipaddr.js takes octal and
- * hexadecimal numbers there, and makes `::ffff:1.2.3.4` out of `::1.2.3.4`.
+ * Four numbers, from `at` to the end of the text, into bytes from `offset` on. Without leading
+ * zeros: some parsers take 010 for ten and others for eight.
  */
-function withoutDots(text: string): string {
-  const colon = text.lastIndexOf(':') + 1
-  const tail = text.slice(colon)
-  if (!tail.includes('.')) return text
-  // What is left of a wrong tail is no address: the caller refuses it.
-  if (!v4Strict.test(tail) || !ipaddr.IPv4.isValid(tail)) return ''
-  const [a, b, c, d] = ipaddr.IPv4.parse(tail).toByteArray()
-  return `${text.slice(0, colon)}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`
+function readIpv4(text: string, at: number, bytes: Uint8Array, offset: number): boolean {
+  for (let i = 0; i < 4; i++) {
+    if (i > 0 && text.charCodeAt(at++) !== DOT) return false
+    const first = at
+    let value = 0
+    for (let digit = digitAt(text, at); digit < 10; digit = digitAt(text, ++at)) {
+      value = value * 10 + digit
+    }
+    const digits = at - first
+    if (digits === 0 || digits > 3 || value > 255) return false
+    if (digits > 1 && text.charCodeAt(first) === ZERO) return false
+    bytes[offset + i] = value
+  }
+  return at === text.length
+}
+
+/** Groups of up to four hex digits, once `::` for one or more groups of zeros, an IPv4 tail. */
+function readIpv6(text: string, bytes: Uint8Array): boolean {
+  let filled = 0
+  let gap = -1
+  let at = 0
+  if (text.startsWith('::')) {
+    gap = 0
+    at = 2
+  }
+  while (at < text.length) {
+    const first = at
+    let value = 0
+    for (let digit = digitAt(text, at); digit < 16; digit = digitAt(text, ++at)) {
+      value = value * 16 + digit
+    }
+    if (text.charCodeAt(at) === DOT) {
+      if (filled > 12 || !readIpv4(text, first, bytes, filled)) return false
+      filled += 4
+      break
+    }
+    if (at === first || at - first > 4 || filled === 16) return false
+    bytes[filled++] = value >> 8
+    bytes[filled++] = value
+    if (at === text.length) break
+    // A colon and more: another group, or the gap.
+    if (text.charCodeAt(at++) !== COLON || at === text.length) return false
+    if (text.charCodeAt(at) !== COLON) continue
+    if (gap >= 0) return false
+    gap = filled
+    at++
+  }
+  if (gap < 0 || filled === 16) return gap < 0 && filled === 16
+  const tail = filled - gap
+  bytes.copyWithin(16 - tail, gap, filled)
+  bytes.fill(0, gap, 16 - tail)
+  return true
+}
+
+const [ZERO, NINE, COLON, DOT] = [0x30, 0x39, 0x3a, 0x2e]
+const [LOWER_A, LOWER_F] = [0x61, 0x66]
+
+/** The value of a decimal or hexadecimal digit; 16 for what is none, and behind the end. */
+function digitAt(text: string, at: number): number {
+  const code = text.charCodeAt(at)
+  if (code >= ZERO && code <= NINE) return code - ZERO
+  const lower = code | 0x20
+  return lower >= LOWER_A && lower <= LOWER_F ? lower - LOWER_A + 10 : 16
 }
 
 /** RFC 5952 text for IPv6. */
