@@ -278,9 +278,10 @@ class RunningDatapath implements Datapath {
     return result
   }
 
-  async #apply(tables: Tables): Promise<void> {
+  async #apply(posted: Tables): Promise<void> {
     const mtu = this.#link.mtuBytes
-    const plan = planSnapshot(this.#tables, this.#indices, mtu, tables, mtu)
+    const plan = planSnapshot(this.#tables, this.#indices, mtu, posted, mtu)
+    const { tables } = plan
     const sockets = this.#socketsFor(tables)
     const isNewKey = !equalKeys(this.#tables.device.privateKey, tables.device.privateKey)
     const old = this.#sockets

@@ -1,7 +1,7 @@
 // From one snapshot of tables to the next: checks the new one whole before anything is touched,
 // gives each cable its index, and tells what has changed. Pure, but for the index book.
 
-import { equalBytes, formatPrefix, prefixKey } from '../net/address.ts'
+import { equalBytes, formatPrefix, type Prefix, prefixKey } from '../net/address.ts'
 import { GatewayError } from '../net/errors.ts'
 import { buildTrie, type PrefixEntry, type PrefixTable } from '../routing/prefix-trie.ts'
 import { equalCiphers } from '../tables/cipher.ts'
@@ -13,6 +13,8 @@ import type { CableChange } from './mail.ts'
 export type CableIndices = ReadonlyMap<string, number>
 
 export interface SnapshotPlan {
+  /** The next tables, which share with those before the prefixes that are the same. */
+  readonly tables: Tables
   readonly indices: CableIndices
   readonly changes: readonly CableChange[]
   /** Absent: the routes are the same as before. */
@@ -24,16 +26,22 @@ export function planSnapshot(
   before: Tables,
   beforeIndices: CableIndices,
   beforeMtuBytes: number,
-  next: Tables,
+  posted: Tables,
   tunMtuBytes: number,
 ): SnapshotPlan {
-  checkTables(next)
+  const beforeByName = new Map(before.cables.map(table => [table.name, table]))
+  const next = sharePrefixes(beforeByName, posted)
+  const hasSamePrefixes = next.cables.every(
+    table => beforeByName.get(table.name)?.allowedIps === table.allowedIps,
+  )
+  checkCables(next)
+  // Those in force were found to have one owner each.
+  if (!hasSamePrefixes) checkPrefixes(next)
   const indices = assignIndices(beforeIndices, next)
   const changes: CableChange[] = []
   for (const [name, cable] of beforeIndices) {
     if (indices.get(name) !== cable) changes.push({ kind: 'remove', cable })
   }
-  const beforeByName = new Map(before.cables.map(table => [table.name, table]))
   for (const table of next.cables) {
     const cable = indices.get(table.name) ?? -1
     const known = beforeIndices.get(table.name) === cable ? beforeByName.get(table.name) : undefined
@@ -50,9 +58,30 @@ export function planSnapshot(
     changes.push({ kind: 'set', cable, isNew, table: bare, mtuBytes })
   }
   const hasSameRoutes =
-    changes.every(change => change.kind === 'set' && !change.isNew) &&
-    next.cables.every(table => beforeByName.get(table.name)?.allowedIps === table.allowedIps)
-  return { indices, changes, routes: hasSameRoutes ? undefined : buildRoutes(next, indices) }
+    hasSamePrefixes && changes.every(change => change.kind === 'set' && !change.isNew)
+  const routes = hasSameRoutes ? undefined : buildRoutes(next, indices)
+  return { tables: next, indices, changes, routes }
+}
+
+/**
+ * Whoever posts decodes a snapshot anew, most often with the prefixes that are in force already: a
+ * hundred thousand of them take 20 MB, which need not be there twice.
+ */
+function sharePrefixes(before: ReadonlyMap<string, CableTable>, next: Tables): Tables {
+  const cables = next.cables.map(table => {
+    const known = before.get(table.name)?.allowedIps
+    if (known === undefined || known === table.allowedIps) return table
+    return equalPrefixes(known, table.allowedIps) ? { ...table, allowedIps: known } : table
+  })
+  return { ...next, cables }
+}
+
+function equalPrefixes(a: readonly Prefix[], b: readonly Prefix[]): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) {
+    if (a[i].bits !== b[i].bits || !equalBytes(a[i].bytes, b[i].bytes)) return false
+  }
+  return true
 }
 
 /** The changes that a new MTU of the device brings for cables without one of their own. */
@@ -72,7 +101,7 @@ export function planMtu(
     }))
 }
 
-function checkTables(tables: Tables): void {
+function checkCables(tables: Tables): void {
   if (tables.cables.length > limits.cables) {
     throw new GatewayError(
       'ENOSPC',
@@ -80,7 +109,6 @@ function checkTables(tables: Tables): void {
     )
   }
   const names = new Set<string>()
-  const owners = new Map<string, string>()
   for (const table of tables.cables) {
     if (names.has(table.name)) {
       throw new GatewayError('EEXIST', `two cables have the name ${JSON.stringify(table.name)}`)
@@ -89,6 +117,12 @@ function checkTables(tables: Tables): void {
     if (table.driver === 'vxlan' && tables.device.vxlan === undefined) {
       throw new GatewayError('EINVAL', `cable ${table.name}: the device has no VXLAN address`)
     }
+  }
+}
+
+function checkPrefixes(tables: Tables): void {
+  const owners = new Map<string, string>()
+  for (const table of tables.cables) {
     for (const prefix of table.allowedIps) {
       const key = prefixKey(prefix)
       const owner = owners.get(key)

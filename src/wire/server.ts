@@ -13,7 +13,7 @@ import type { ForeignDatagram } from '../tables/status.ts'
 import type { Tables } from '../tables/tables.ts'
 import { socketDirectory } from './client.ts'
 import { Connection, type ConnectionTarget } from './connection.ts'
-import { wipeTables } from './tables.ts'
+import { secretsOf } from './tables.ts'
 
 /**
  * Clients at the same time. The next one is turned away with EAGAIN; four times as many connections,
@@ -104,7 +104,7 @@ function descriptorOf(socket: Socket): number {
 function oneAtATime(datapath: ConnectionTarget, log: (line: string) => void): ConnectionTarget {
   let last: Promise<void> = Promise.resolve()
   // The keys of a snapshot are wiped one snapshot late: a UAPI get may still walk over it.
-  let replaced: Tables | undefined
+  let replaced: readonly Uint8Array[] = []
   const applyNow = async (tables: Tables) => {
     const before = datapath.tables
     const current = before.generation
@@ -115,8 +115,8 @@ function oneAtATime(datapath: ConnectionTarget, log: (line: string) => void): Co
         { hint: 'read the status, and post with a higher generation' },
       )
     await datapath.apply(tables)
-    if (replaced) wipeTables(replaced)
-    replaced = before
+    for (const secret of replaced) secret.fill(0)
+    replaced = secretsOf(before)
     log(`generation ${tables.generation} in force, cables: ${tables.cables.length}`)
   }
   return {

@@ -106,8 +106,15 @@ export function decodeTables(body: Body, generation?: number): Tables {
 
 /** Fills every secret of a snapshot with zeros. The snapshot is worth nothing afterwards. */
 export function wipeTables(tables: Tables): void {
-  tables.device.privateKey?.fill(0)
-  for (const cable of tables.cables) if (cable.driver === 'wireguard') cable.presharedKey?.fill(0)
+  for (const secret of secretsOf(tables)) secret.fill(0)
+}
+
+/** The arrays themselves, no copies: the private key and the preshared keys. */
+export function secretsOf(tables: Tables): Uint8Array[] {
+  const keys = tables.cables.map(cable =>
+    cable.driver === 'wireguard' ? cable.presharedKey : undefined,
+  )
+  return [tables.device.privateKey, ...keys].filter(key => key !== undefined)
 }
 
 function decodeDevice(fields: Fields): DeviceTable {

@@ -93,6 +93,30 @@ test('routes are built anew when a prefix moves', () => {
   assert.ok(result.routes)
 })
 
+test('prefixes that stay are those in force, others are those that were posted', () => {
+  const before = tables(cable('a', '10.0.0.0/8', 'fd00::/8'), cable('b', '192.0.2.0/24'))
+  const { indices } = plan(emptyTables, none, before)
+  const same = plan(before, indices, structuredClone(before))
+  assert.deepEqual(same.tables, before)
+  assert.equal(same.routes, undefined)
+  for (const [i, { allowedIps }] of same.tables.cables.entries())
+    assert.equal(allowedIps, before.cables[i].allowedIps)
+  for (const other of [['10.0.0.0/9', 'fd00::/8'], ['10.0.0.0/8'], ['fd00::/8', '10.0.0.0/8']]) {
+    const posted = tables(cable('a', ...other), structuredClone(before.cables[1]))
+    const { tables: next, routes } = plan(before, indices, posted)
+    assert.equal(next.cables[0].allowedIps, posted.cables[0].allowedIps)
+    assert.equal(next.cables[1].allowedIps, before.cables[1].allowedIps)
+    assert.ok(routes)
+  }
+})
+
+test('a prefix that is in force already is refused to another cable', () => {
+  const before = tables(cable('a', '10.0.0.0/8'), cable('b'))
+  const { indices } = plan(emptyTables, none, before)
+  const next = tables(structuredClone(before.cables[0]), cable('b', '10.0.0.0/8'))
+  assert.throws(() => plan(before, indices, next), { code: 'EEXIST' })
+})
+
 test('a new MTU of the device concerns the cables without their own', () => {
   const before = tables(cable('a'), { ...cable('b'), mtuBytes: 1280 })
   const { indices } = plan(emptyTables, none, before)
