@@ -2,18 +2,35 @@
 // KeyObjects, because importing a private key costs more than the agreement itself; the imported
 // copy lives in OpenSSL's memory, which clears it when the object is collected.
 //
+// node:crypto finds out what it was given by calls that fail: three errors for one import, whose stack
+// traces cost more than the import itself. So there are none meanwhile.
+//
 // A shared secret of all zeros means that the other side sent a point of low order (RFC 7748 6.1).
 // WireGuard refuses it, and so does `agree`: it is the only answer that a remote can provoke.
 
 import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto'
 
+const x25519 = { asymmetricKeyType: 'x25519' } as const
+
 /** Imports 32 bytes, clamped or not. The caller's array stays the caller's to wipe. */
 export function importPrivateKey(bytes: Uint8Array): KeyObject {
-  return createPrivateKey({ key: view(bytes), format: 'raw-private', asymmetricKeyType: 'x25519' })
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  try {
+    return createPrivateKey({ ...x25519, key: view(bytes), format: 'raw-private' })
+  } finally {
+    Error.stackTraceLimit = limit
+  }
 }
 
 export function importPublicKey(bytes: Uint8Array): KeyObject {
-  return createPublicKey({ key: view(bytes), format: 'raw-public', asymmetricKeyType: 'x25519' })
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  try {
+    return createPublicKey({ ...x25519, key: view(bytes), format: 'raw-public' })
+  } finally {
+    Error.stackTraceLimit = limit
+  }
 }
 
 /** The 32 bytes of the public key that belongs to a private key. */
