@@ -137,9 +137,13 @@ export class Inbound {
     }
     for (const driver of this.#drivers) if (driver.nextDeadlineMs() <= nowMs) driver.tick(nowMs)
 
+    const receives = this.#mayHaveQueued ? receivesPerHandshake : 1
     for (const fd of this.#sockets) {
-      const trains = native.receiveUdp(context, fd, 0, trainsPerBreath)
-      if (trains > 0) this.#receive(trains, nowMs)
+      let trains = trainsPerReceive
+      for (let i = 0; i < receives && trains === trainsPerReceive; i++) {
+        trains = native.receiveUdp(context, fd, 0, trainsPerReceive)
+        if (trains > 0) this.#receive(trains, nowMs)
+      }
     }
 
     this.#mayHaveQueued = false
@@ -331,8 +335,14 @@ export class Inbound {
   }
 }
 
-/** Trains that one receive takes: enough to batch, few enough to stay in the cache. */
-const trainsPerBreath = 4
+/** Enough to batch, few enough to stay in the cache. */
+const trainsPerReceive = 4
+
+/**
+ * A handshake takes about as long as four whole trains. While some wait, a breath takes more of what
+ * is there before it makes the next: traffic keeps most of the worker's time, however many come.
+ */
+const receivesPerHandshake = 4
 
 /** Flags with a valid VNI and a reserved byte of zero (RFC 7348 5). */
 function isVxlan(slab: Uint8Array, offset: number, lengthBytes: number): boolean {
