@@ -1,0 +1,161 @@
+// One round of `bench:flood`: traffic alone, the flood alone, and both at once, for TCP and for a paced
+// UDP stream. The flooded gateway is the receiver of the traffic: its inbound worker opens it and makes
+// the handshakes.
+
+import { readFileSync } from 'node:fs'
+import type { DatapathStatus } from '../src/tables/status.ts'
+import { type FloodCounts, type Stock, startFlood } from './flood-run.ts'
+import type { Gateway } from './gateway.ts'
+import { tcpLoad } from './load.ts'
+import type { Patience } from './measure.ts'
+import { Meter, waitForQuiet } from './meter.ts'
+import { addresses } from './network.ts'
+import { startPaced } from './paced.ts'
+
+export interface FloodFigures {
+  readonly offeredPerSecond: number
+  /** Initiations that were answered, and the CPU time of the inbound worker, all of it. */
+  readonly handshakesPerSecond: number
+  readonly perCpuSecond: number
+  readonly inboundCores: number
+  /** Of the sources, those that held a cookie. */
+  readonly withCookie: number
+  readonly proved: number
+  readonly provable: number
+  /** Datagrams that found the gateway's socket full, in all. */
+  readonly socketOverflows: number
+  /** Of the whole flood, its beginning included. */
+  readonly drops: Readonly<Record<string, number>>
+}
+
+export interface TrafficFigures {
+  readonly gbitPerSecond: number
+  readonly lossPercent: number
+}
+
+export interface Round {
+  readonly tcp: TrafficFigures
+  readonly udp: TrafficFigures
+  readonly flood: FloodFigures
+  readonly tcpFlooded: TrafficFigures & { readonly flood: FloodFigures }
+  readonly udpFlooded: TrafficFigures & { readonly flood: FloodFigures }
+  readonly foreignCores: number
+}
+
+export interface RoundOptions {
+  readonly gateway: Gateway
+  readonly far: Gateway
+  readonly port: number
+  readonly stock: Stock
+  readonly sources: readonly string[]
+  readonly seconds: number
+  readonly udpPerSecond: number
+  readonly patience: Patience
+}
+
+export const udpBytes = 1372
+const restMs = 300
+
+export async function runRound(options: RoundOptions): Promise<Round> {
+  const { gateway, far, seconds, udpPerSecond, patience } = options
+  const pids = [gateway.pid, far.pid]
+  patience.spend(await waitForQuiet(pids, patience.leftSeconds))
+  const meter = new Meter(pids)
+  const tcpRun = () => loadTcp(seconds)
+  const udpRun = () => loadUdp(udpPerSecond, seconds)
+  const restRun = () => rest(seconds)
+  const tcp = await tcpRun()
+  const udp = await udpRun()
+  const [flood] = await flooded(options, restRun)
+  const [tcpFlood, tcpUnder] = await flooded(options, tcpRun)
+  const [udpFlood, udpUnder] = await flooded(options, udpRun)
+  return {
+    tcp,
+    udp,
+    flood,
+    tcpFlooded: { ...tcpUnder, flood: tcpFlood },
+    udpFlooded: { ...udpUnder, flood: udpFlood },
+    foreignCores: meter.read().foreignCores,
+  }
+}
+
+async function loadTcp(seconds: number): Promise<TrafficFigures> {
+  const load = await tcpLoad(1, seconds)
+  return { gbitPerSecond: (load.receivedBytes * 8) / 1e9 / load.seconds, lossPercent: 0 }
+}
+
+async function loadUdp(perSecond: number, seconds: number): Promise<TrafficFigures> {
+  const stream = await startPaced(perSecond, udpBytes, seconds)
+  const { sent, received, lost, seconds: took } = await stream.ended
+  return {
+    gbitPerSecond: (received * udpBytes * 8) / 1e9 / took,
+    lossPercent: (lost / sent) * 100,
+  }
+}
+
+function rest(seconds: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, seconds * 1000))
+}
+
+/** Something that goes on under a flood; the window of the flood is as long as it takes. */
+async function flooded<Result>(
+  options: RoundOptions,
+  work: () => Promise<Result>,
+): Promise<[FloodFigures, Result]> {
+  const { gateway, port, stock, sources } = options
+  const before = await gateway.client.status()
+  const overflowsBefore = socketOverflows(gateway)
+  const target = { gatewayAddress: addresses.wire.b, gatewayPort: port, gatewayPid: gateway.pid }
+  const flood = await startFlood(stock, target, sources)
+  flood.begin()
+  const result = await work()
+  const counts = await flood.end()
+  await rest(restMs / 1000)
+  const drops = dropsBetween(before, await gateway.client.status())
+  return [figuresOf(counts, drops, socketOverflows(gateway) - overflowsBefore), result]
+}
+
+function figuresOf(
+  counts: FloodCounts,
+  drops: Readonly<Record<string, number>>,
+  overflows: number,
+): FloodFigures {
+  return {
+    offeredPerSecond: counts.sent / counts.seconds,
+    handshakesPerSecond: counts.responses / counts.seconds,
+    perCpuSecond: counts.responses / counts.inboundSeconds,
+    inboundCores: counts.inboundSeconds / counts.seconds,
+    withCookie: counts.withCookie,
+    proved: counts.proved,
+    provable: counts.provable,
+    socketOverflows: overflows,
+    drops,
+  }
+}
+
+function dropsBetween(before: DatapathStatus, after: DatapathStatus): Record<string, number> {
+  const sums = (status: DatapathStatus) => {
+    const sum = new Map<string, number>()
+    for (const { drops } of [status, ...status.cables]) {
+      for (const [reason, count] of Object.entries(drops)) {
+        sum.set(reason, (sum.get(reason) ?? 0) + count)
+      }
+    }
+    return sum
+  }
+  const first = sums(before)
+  const added = [...sums(after)].map(([reason, count]) => [
+    reason,
+    count - (first.get(reason) ?? 0),
+  ])
+  return Object.fromEntries(added.filter(([, count]) => count !== 0))
+}
+
+/** RcvbufErrors of the gateway's network namespace: nobody else has a UDP socket in it. */
+function socketOverflows(gateway: Gateway): number {
+  const lines = readFileSync(`/proc/${gateway.pid}/net/snmp`, 'utf8').split('\n')
+  const [names, values] = lines
+    .filter(line => line.startsWith('Udp: '))
+    .map(line => line.split(' '))
+  return Number(values[names.indexOf('RcvbufErrors')])
+}
