@@ -4,12 +4,13 @@
 
 import { readFileSync } from 'node:fs'
 import type { DatapathStatus } from '../src/tables/status.ts'
-import { type FloodCounts, type Stock, startFlood } from './flood-run.ts'
+import { type FloodCounts, floodRate, type Stock, startFlood } from './flood-run.ts'
 import type { Gateway } from './gateway.ts'
 import { tcpLoad } from './load.ts'
 import type { Patience } from './measure.ts'
 import { Meter, waitForQuiet } from './meter.ts'
 import { addresses } from './network.ts'
+import { receiveErrors } from './overflows.ts'
 import { startPaced } from './paced.ts'
 
 export interface FloodFigures {
@@ -106,7 +107,7 @@ async function flooded<Result>(
   const before = await gateway.client.status()
   const overflowsBefore = socketOverflows(gateway)
   const target = { gatewayAddress: addresses.wire.b, gatewayPort: port, gatewayPid: gateway.pid }
-  const flood = await startFlood(stock, target, sources)
+  const flood = await startFlood(stock, target, sources, floodRate(sources.length))
   flood.begin()
   const result = await work()
   const counts = await flood.end()
@@ -151,11 +152,7 @@ function dropsBetween(before: DatapathStatus, after: DatapathStatus): Record<str
   return Object.fromEntries(added.filter(([, count]) => count !== 0))
 }
 
-/** RcvbufErrors of the gateway's network namespace: nobody else has a UDP socket in it. */
+/** Nobody else has a UDP socket in the gateway's network namespace. */
 function socketOverflows(gateway: Gateway): number {
-  const lines = readFileSync(`/proc/${gateway.pid}/net/snmp`, 'utf8').split('\n')
-  const [names, values] = lines
-    .filter(line => line.startsWith('Udp: '))
-    .map(line => line.split(' '))
-  return Number(values[names.indexOf('RcvbufErrors')])
+  return receiveErrors(readFileSync(`/proc/${gateway.pid}/net/snmp`, 'utf8'))
 }

@@ -106,12 +106,13 @@ export async function startFlood(
   stock: Stock,
   target: Pick<FloodConfig, 'gatewayAddress' | 'gatewayPort' | 'gatewayPid'>,
   sources: readonly string[],
+  perSecond: number,
 ): Promise<Flood> {
   const configFile = `${benchFolder()}/flood.json`
   const { fleetFile, recordFiles, next, count } = stock
   const config: FloodConfig = {
     ...{ fleetFile, recordFiles, firstRecord: 0, first: next, end: count, sources },
-    ...{ ...target, perSecond: floodRate(sources.length) },
+    ...{ ...target, perSecond },
   }
   writeFileSync(configFile, JSON.stringify(config), { mode: 0o600 })
   const flooder = start(

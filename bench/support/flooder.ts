@@ -23,7 +23,6 @@ import {
 import { readThreadSeconds } from '../threads.ts'
 import { DatagramSocket, remoteRecord } from './datagram-socket.ts'
 
-const tickMs = 1
 const burst = 64
 const provedMost = 50
 const dataType = 4
@@ -31,6 +30,8 @@ const dataBytes = 32
 const nothing = new Uint8Array(0)
 
 const config = JSON.parse(readFileSync(process.argv[2], 'utf8')) as FloodConfig
+/** A trickle need not be looked at a thousand times a second. */
+const tickMs = config.perSecond < 500 ? 20 : 1
 const fleet = JSON.parse(readFileSync(config.fleetFile, 'utf8')) as FleetFile
 const peers = fleet.privateKeys.length
 const records = Buffer.concat(config.recordFiles.map(file => readFileSync(file)))
