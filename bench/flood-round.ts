@@ -34,13 +34,19 @@ export interface TrafficFigures {
   readonly lossPercent: number
 }
 
+/** Of each run, the cores that others used meanwhile. */
+export type Disturbances = Readonly<Record<RunName, number>>
+
+export const runNames = ['tcp', 'udp', 'flood', 'tcpFlooded', 'udpFlooded'] as const
+export type RunName = (typeof runNames)[number]
+
 export interface Round {
   readonly tcp: TrafficFigures
   readonly udp: TrafficFigures
   readonly flood: FloodFigures
   readonly tcpFlooded: TrafficFigures & { readonly flood: FloodFigures }
   readonly udpFlooded: TrafficFigures & { readonly flood: FloodFigures }
-  readonly foreignCores: number
+  readonly foreignCores: Disturbances
 }
 
 export interface RoundOptions {
@@ -58,26 +64,42 @@ export const udpBytes = 1372
 const restMs = 300
 
 export async function runRound(options: RoundOptions): Promise<Round> {
-  const { gateway, far, seconds, udpPerSecond, patience } = options
-  const pids = [gateway.pid, far.pid]
-  patience.spend(await waitForQuiet(pids, patience.leftSeconds))
-  const meter = new Meter(pids)
+  const { seconds, udpPerSecond } = options
+  const foreignCores: Partial<Record<RunName, number>> = {}
   const tcpRun = () => loadTcp(seconds)
   const udpRun = () => loadUdp(udpPerSecond, seconds)
   const restRun = () => rest(seconds)
-  const tcp = await tcpRun()
-  const udp = await udpRun()
-  const [flood] = await flooded(options, restRun)
-  const [tcpFlood, tcpUnder] = await flooded(options, tcpRun)
-  const [udpFlood, udpUnder] = await flooded(options, udpRun)
+  const quietly = async <Result>(name: RunName, work: () => Promise<Result>): Promise<Result> => {
+    const [result, cores] = await undisturbed(options, work)
+    foreignCores[name] = cores
+    return result
+  }
+  // What is compared stands side by side: the machine may be another one a minute later.
+  const tcp = await quietly('tcp', tcpRun)
+  const [tcpFlood, tcpUnder] = await quietly('tcpFlooded', () => flooded(options, tcpRun))
+  const udp = await quietly('udp', udpRun)
+  const [udpFlood, udpUnder] = await quietly('udpFlooded', () => flooded(options, udpRun))
+  const [flood] = await quietly('flood', () => flooded(options, restRun))
   return {
     tcp,
     udp,
     flood,
     tcpFlooded: { ...tcpUnder, flood: tcpFlood },
     udpFlooded: { ...udpUnder, flood: udpFlood },
-    foreignCores: meter.read().foreignCores,
+    foreignCores: foreignCores as Disturbances,
   }
+}
+
+/** Waits for a quiet machine, and tells what others used while the work was done. */
+async function undisturbed<Result>(
+  { gateway, far, patience }: RoundOptions,
+  work: () => Promise<Result>,
+): Promise<[Result, number]> {
+  const pids = [gateway.pid, far.pid]
+  patience.spend(await waitForQuiet(pids, patience.leftSeconds))
+  const meter = new Meter(pids)
+  const result = await work()
+  return [result, meter.read().foreignCores]
 }
 
 async function loadTcp(seconds: number): Promise<TrafficFigures> {

@@ -8,6 +8,7 @@ import { type KeyPair, newKeyPair, type Peer, remoteAt, tablesOf } from './fleet
 import {
   type FloodFigures,
   type Round,
+  runNames,
   runRound,
   type TrafficFigures,
   udpBytes,
@@ -85,7 +86,7 @@ async function measure(
   const most = await udpLoad(udpBytes, 2)
   const udpPerSecond = Math.round(most.receivedPackets / most.seconds / 2)
   say(`UDP is paced at ${udpPerSecond} packets a second, half of what the path carries`)
-  const patience = new Patience(count === 1 ? 30 : 180)
+  const patience = new Patience(count === 1 ? 30 : 300)
   const rounds: Round[] = []
   for (let round = 1; round <= count; round++) {
     const options = { gateway, far, port, stock, sources, seconds, udpPerSecond, patience }
@@ -210,8 +211,12 @@ function notesOf(rounds: readonly Round[], sources: number): string[] {
           `sessions proved; drops: ${[...reasons, `socket full ${socketOverflows}`].join(', ')}`,
       )
     }
-    if (round.foreignCores > disturbedCores) {
-      notes.push(`disturbed: round ${index + 1}: others used ${round.foreignCores.toFixed(2)} core`)
+    for (const name of runNames) {
+      const cores = round.foreignCores[name]
+      if (cores <= disturbedCores) continue
+      notes.push(
+        `disturbed: round ${index + 1}, ${name}: others used ${cores.toFixed(2)} of a core`,
+      )
     }
   })
   return notes

@@ -54,7 +54,7 @@ async function measure(
   const { peers, prefixes, seconds } = numbers
   say(`${peers} peers with ${prefixes} prefixes each`)
   const silent = silentPeers(peers, prefixes)
-  const patience = new Patience(numbers.rounds === 1 ? 30 : 180)
+  const patience = new Patience(numbers.rounds === 1 ? 30 : 300)
   const rounds: Round[] = []
   createNetwork(mtuBytes)
   for (let round = 1; round <= numbers.rounds; round++) {
