@@ -1,7 +1,8 @@
 // The verdicts of both workers as text, and what they are replaced by to measure what they cost: the
 // least that still forwards. Outbound that is cable 0 with its remote, slot and socket; inbound it
-// is nothing. No packet is decoded, routed, fitted or marked, no source is checked, no instant is
-// stored. While there is no session the full verdict runs, which asks for one.
+// is nothing. No packet is decoded, routed, fitted or marked, no source is checked, no instant of
+// sending is stored. What an authenticated datagram does to its session is no verdict and stays.
+// While there is no session the full outbound verdict runs, which asks for one.
 //
 // Each replacement puts code in front of the first statement of a method, found by its signature.
 
