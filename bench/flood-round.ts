@@ -95,9 +95,9 @@ async function undisturbed<Result>(
   { gateway, far, patience }: RoundOptions,
   work: () => Promise<Result>,
 ): Promise<[Result, number]> {
-  const pids = [gateway.pid, far.pid]
-  patience.spend(await waitForQuiet(pids, patience.leftSeconds))
-  const meter = new Meter(pids)
+  const watched = { pids: [gateway.pid, far.pid], companions: [] }
+  patience.spend(await waitForQuiet(watched, patience.leftSeconds))
+  const meter = new Meter(watched)
   const result = await work()
   return [result, meter.read().foreignCores]
 }

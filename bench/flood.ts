@@ -20,7 +20,8 @@ import { describeMachine } from './machine.ts'
 import { Patience } from './measure.ts'
 import { disturbedCores } from './meter.ts'
 import { addresses, createNetwork, type Side } from './network.ts'
-import { formatNumber, formatSummary, renderTable } from './report.ts'
+import { formatNumber, formatSummary } from './numbers.ts'
+import { renderTable } from './report.ts'
 import {
   type BenchProgram,
   type Goal,

@@ -8,7 +8,8 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { DatapathClient } from '../src/wire/client.ts'
 import { atEnd, benchFolder } from './clean-up.ts'
 import { type Running, start, stop } from './commands.ts'
-import { deathOf, serving } from './daemons.ts'
+import { serving } from './daemons.ts'
+import { deathOf } from './link.ts'
 import { inNode, ipInNode, type Side } from './network.ts'
 
 export interface Gateway {
@@ -75,7 +76,7 @@ export async function startWireguard(
   return {
     device,
     pid: daemon.pid,
-    failure: () => deathOf(daemon, side),
+    failure: () => deathOf(daemon, 'gateway', side),
     stop: () => stop(daemon),
   }
 }
@@ -124,7 +125,7 @@ function handleOf(
     pid: daemon.pid,
     socket,
     client,
-    failure: () => deathOf(daemon, side),
+    failure: () => deathOf(daemon, 'gateway', side),
     stop: async () => {
       client.close()
       await stop(daemon)

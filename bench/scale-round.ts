@@ -214,9 +214,10 @@ async function attemptTcp(
   pids: readonly number[],
   { seconds, patience }: RoundOptions,
 ): Promise<TcpFigures> {
-  patience.spend(await waitForQuiet(pids, patience.leftSeconds))
+  const watched = { pids, companions: [] }
+  patience.spend(await waitForQuiet(watched, patience.leftSeconds))
   const devices = { a: pair.a.device, b: pair.b.device }
-  const meter = new Meter(pids)
+  const meter = new Meter(watched)
   const passedBefore = readPassed(devices)
   const before = { a: readScheduledSeconds(pair.a.pid), b: readScheduledSeconds(pair.b.pid) }
   const load = await tcpLoad(1, seconds)

@@ -7,7 +7,8 @@ import { type ManyFigures, measureMany } from './many-streams.ts'
 import { Patience } from './measure.ts'
 import { disturbedCores } from './meter.ts'
 import { createNetwork } from './network.ts'
-import { formatSummary, renderTable } from './report.ts'
+import { formatSummary } from './numbers.ts'
+import { renderTable } from './report.ts'
 import { type Round, runRound, type TcpFigures } from './scale-round.ts'
 import {
   type BenchProgram,

@@ -84,7 +84,7 @@ export async function soak(options: SoakOptions): Promise<SoakFigures> {
   const whole = await tcpLoad(1, 2)
   const tcpMbit = Math.round((whole.receivedBytes * 8) / 1e6 / whole.seconds / tcpShare)
   say(`UDP at ${udpPerSecond} packets/s, TCP at ${tcpMbit} Mbit/s, for ${seconds} s`)
-  const meter = new Meter([a.pid, b.pid])
+  const meter = new Meter({ pids: [a.pid, b.pid], companions: [] })
   const before = readOverflows(a)
   const stream = await startPaced(udpPerSecond, udpBytes, seconds)
   const tcp = startTcp(tcpMbit, seconds)

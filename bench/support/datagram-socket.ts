@@ -51,7 +51,7 @@ export class DatagramSocket {
   /** Waits until something has come, at most `forMs`; returns the monotonic time. */
   wait(forMs: number): number {
     this.#memory.polls.set([this.#fd, POLL.IN, 0])
-    this.native.poll(this.#context, 1, forMs)
+    this.native.poll(this.#context, 1, forMs, 0)
     return this.#memory.state[STATE.NOW_MS]
   }
 

@@ -54,6 +54,7 @@ function makeInbound(trains: number, messages: number) {
     wallNowMs: () => 0,
     monotonicMs: () => 0,
     wakeOutbound: () => {},
+    wakeInbound: () => {},
     foreignSink: () => true,
   })
   // Its sender knows the key and nothing else: right mac1, and no handshake behind it.
