@@ -113,6 +113,7 @@ const rules: Readonly<Record<string, Rule>> = {
 
 /** Which folder may use a package, or a part of Node that does more than compute. */
 const packages: Readonly<Record<string, readonly string[]>> = {
+  '@kubernetes/client-node': ['kube'],
   commander: ['cli'],
   'ipaddr.js': ['net'],
   // The sealed cookie: `ready` is awaited in the worker's entry, the functions are handed in.
@@ -120,7 +121,9 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'node:child_process': ['daemon', 'lab'],
   'node:worker_threads': ['datapath'],
   'node:net': ['uapi', 'wire', 'daemon'],
-  'node:http': ['lab'],
+  'node:http': ['lab', 'kube'],
+  'node:https': ['kube'],
+  'node:tls': ['kube'],
 }
 
 interface Import {
