@@ -144,6 +144,17 @@ export function answerError(
   })
 }
 
+/** The error that a watch was told in its stream. */
+export function watchedError(call: CallName, object: unknown): KubeError {
+  const said = readStatus(object)
+  if (said === undefined) return callError(call, 'BAD_ANSWER', 'an ERROR event without a status')
+  const code = codeOf(said.code, said, call)
+  return callError(call, code, `${said.code} ${said.reason}: ${said.message}`, {
+    status: said.code,
+    retryAfterMs: said.retryAfterSeconds * 1000,
+  })
+}
+
 function codeOf(status: number, said: StatusBody | undefined, call: CallName): KubeCode {
   switch (status) {
     case 401:

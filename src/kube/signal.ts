@@ -1,0 +1,38 @@
+// "Something has changed", for one consumer that then looks at everything anew. Raising it many times
+// before the consumer comes back is the same as once, so a burst of events costs one look.
+
+/** Longer timers overflow and fire at once. */
+const timerMsMost = 2 ** 31 - 1
+
+export class Signal {
+  #isRaised = false
+  #wake: (() => void) | undefined
+
+  raise(): void {
+    this.#isRaised = true
+    this.#wake?.()
+  }
+
+  /** Resolves once raised, with true, and lowers it; with false when that did not come in time. */
+  async wait(limitMs: number = Number.POSITIVE_INFINITY): Promise<boolean> {
+    if (this.#wake !== undefined) throw new Error('a signal has one consumer')
+    if (!this.#isRaised && limitMs > 0) await this.#sleep(limitMs)
+    const wasRaised = this.#isRaised
+    this.#isRaised = false
+    return wasRaised
+  }
+
+  #sleep(limitMs: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer =
+        limitMs === Number.POSITIVE_INFINITY
+          ? undefined
+          : setTimeout(() => this.#wake?.(), Math.min(Math.ceil(limitMs), timerMsMost))
+      this.#wake = () => {
+        clearTimeout(timer)
+        this.#wake = undefined
+        resolve()
+      }
+    })
+  }
+}
