@@ -107,7 +107,7 @@ test('several files are one: the first of a name holds, and missing files do not
 test('what is wrong with a kubeconfig is said, and no secret in it', async context => {
   const { server, write, list, directory } = await setUp(context)
   const secret = 'token-of-great-value'
-  const plugin = write('plugin', `#!/bin/sh\necho '${secret}' | tee /dev/stderr\nexit $CODE\n`)
+  const plugin = write('plugin', `#!/bin/sh\necho '${secret}' >&2\necho '${secret}'\nexit $CODE\n`)
   chmodSync(plugin, 0o700)
   const exec = (command: string, code: string) => ({
     exec: { command, args: [secret], env: [{ name: 'CODE', value: code }] },
@@ -162,9 +162,12 @@ test('a file that was changed and a plugin that gives another token are followed
   server.tokens.clear()
   server.tokens.add('token-2')
   for (const client of clients) await refused(client.list(configMaps), 'UNAUTHORIZED', '401')
+  const [plain, exec] = clients
   write('current', 'token-2')
+  await exec.list(configMaps)
+  await refused(plain.list(configMaps), 'UNAUTHORIZED', '401')
   write('config', kubeconfig(server, { ...users, plain: { token: 'token-2' } }))
-  for (const client of clients) await client.list(configMaps)
+  await plain.list(configMaps)
   // Another CA in the file: the connections of the old one are of no use.
   const next = createAuthority('next-ca')
   server.useCertificate(next.issue(['127.0.0.1']))
