@@ -1,5 +1,6 @@
 // "Something has changed", for one consumer that then looks at everything anew. Raising it many times
-// before the consumer comes back is the same as once, so a burst of events costs one look.
+// before the consumer comes back is the same as once; and it comes back when what came in together has
+// been dealt with, not in the midst of it: a thousand events in a row cost one look.
 
 /** Longer timers overflow and fire at once. */
 const timerMsMost = 2 ** 31 - 1
@@ -7,10 +8,15 @@ const timerMsMost = 2 ** 31 - 1
 export class Signal {
   #isRaised = false
   #wake: (() => void) | undefined
+  #soon: NodeJS.Immediate | undefined
 
   raise(): void {
     this.#isRaised = true
-    this.#wake?.()
+    if (this.#wake === undefined) return
+    this.#soon ??= setImmediate(() => {
+      this.#soon = undefined
+      this.#wake?.()
+    })
   }
 
   /** Resolves once raised, with true, and lowers it; with false when that did not come in time. */

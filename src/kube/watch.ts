@@ -20,7 +20,8 @@ import {
 
 /** etcd takes objects of 1.5 MiB. */
 const lineBytesMost = 16 * 1024 * 1024
-const pageLimitMs = 30_000
+/** For a page, or the begin of a watch: a busy server lets both wait in a queue. */
+const answerLimitMs = 30_000
 
 export interface WatchParts<T extends Resource> {
   readonly client: KubeClient
@@ -104,7 +105,7 @@ export class Watch<T extends Resource> implements ObjectStore<T> {
     try {
       const page = await client.listPage(type, scope, {
         signal: this.#abort.signal,
-        limitMs: pageLimitMs,
+        limitMs: answerLimitMs,
         continueToken,
         ...(limit === undefined ? {} : { limit }),
       })
@@ -119,7 +120,12 @@ export class Watch<T extends Resource> implements ObjectStore<T> {
     const { signal } = this.#abort
     let stream: IncomingMessage
     try {
-      stream = await client.watch(type, scope, { signal, resourceVersion, timeoutSeconds })
+      stream = await client.watch(type, scope, {
+        signal,
+        limitMs: answerLimitMs,
+        resourceVersion,
+        timeoutSeconds,
+      })
     } catch (error) {
       this.#failed(error)
       return

@@ -29,3 +29,19 @@ test('a limit beyond what a timer can count is none', async () => {
   setImmediate(() => setImmediate(() => signal.raise()))
   assert.equal(await waiting, true)
 })
+
+test('what is raised in one turn of the loop, microtasks between, is one look', async () => {
+  const signal = new Signal()
+  let looks = 0
+  let isOver = false
+  const consumer = (async () => {
+    while (!isOver) if (await signal.wait(20_000)) looks++
+  })()
+  for (let event = 0; event < 1000; event++) {
+    await null
+    signal.raise()
+  }
+  isOver = true
+  await consumer
+  assert.equal(looks, 1)
+})
