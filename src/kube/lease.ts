@@ -3,21 +3,12 @@
 //
 // Writes are PUTs and POSTs: the Role that stock gateways have allows no patch of leases.
 
-import { hostname } from 'node:os'
 import type { Clock } from '../net/clock.ts'
 import type { KubeClient, ObjectName, Stored } from './client.ts'
 import { KubeError, kubeCodeOf } from './errors.ts'
 import { type Lease, type LeaseTimes, leaseOf, leaseType, recordOf } from './lease-record.ts'
 import { type Leadership, LeaseState, type LeaseStep } from './lease-state.ts'
 import { Signal } from './signal.ts'
-
-/** Of the gateways of a cluster. */
-export const gatewayLeaseName = 'submariner-gateway-lock'
-
-/** The stock gateway's identity on the same node is the same: it takes over at once. */
-export function gatewayIdentity(host = hostname()): string {
-  return `${host}-submariner-gateway`
-}
 
 export interface ElectionParts {
   readonly client: KubeClient

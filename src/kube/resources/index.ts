@@ -7,7 +7,6 @@ import { clusterType } from './cluster.ts'
 import { configMapType } from './config-map.ts'
 import { endpointType } from './endpoint.ts'
 import { gatewayType } from './gateway.ts'
-import { leaseType } from './lease.ts'
 import { nodeType } from './node.ts'
 import { podType } from './pod.ts'
 import { routeAgentType } from './route-agent.ts'
@@ -28,6 +27,5 @@ export const resourceTypes: readonly ResourceType<Resource>[] = [
   configMapType,
   secretType,
   serviceAccountType,
-  leaseType,
   serviceCidrType,
 ]

@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import {
-  Election,
-  type ElectionParts,
-  gatewayIdentity,
-  gatewayLeaseName,
-} from '../../../src/kube/lease.ts'
+import { Election, type ElectionParts } from '../../../src/kube/lease.ts'
 import type { LeaseTimes } from '../../../src/kube/lease-record.ts'
+import { leaseIdentity, objectName } from '../../../src/kube/names.ts'
 import { Signal } from '../../../src/kube/signal.ts'
 import { systemClock } from '../../../src/net/clock.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -24,7 +20,7 @@ async function setUp(context: TestContext) {
   const campaign = (identity: string, more: Partial<ElectionParts> = {}) => {
     const election = new Election({
       client: fakeClient(server),
-      name: gatewayLeaseName,
+      name: objectName.gatewayLease,
       namespace: 'ns',
       identity,
       changed: new Signal(),
@@ -36,7 +32,7 @@ async function setUp(context: TestContext) {
     return election
   }
   const kind = server.objects.find('coordination.k8s.io', 'v1', 'leases')
-  const lease = (): FakeObject => server.objects.get(kind, 'ns', gatewayLeaseName)
+  const lease = (): FakeObject => server.objects.get(kind, 'ns', objectName.gatewayLease)
   const spec = () => lease()['spec'] as Record<string, unknown>
   return { server, campaign, kind, lease, spec }
 }
@@ -53,7 +49,7 @@ test('the object is what stock gateways read and write, and what is not ours sta
   const { server, campaign, kind, lease, spec } = await setUp(context)
   const before = { holderIdentity: '', leaseTransitions: 2, strategy: 'OldestEmulationVersion' }
   const metadata = {
-    name: gatewayLeaseName,
+    name: objectName.gatewayLease,
     labels: { theirs: 'yes' },
     annotations: { theirs: 'too' },
   }
@@ -78,7 +74,7 @@ test('the object is what stock gateways read and write, and what is not ours sta
   election.carry({ ours: 'now' })
   const annotations = () => JSON.stringify(lease().metadata['annotations'])
   await eventually(() => annotations() === '{"theirs":"too","ours":"now"}')
-  assert.equal(gatewayIdentity('host'), 'host-submariner-gateway')
+  assert.equal(leaseIdentity('host'), 'host-submariner-gateway')
 })
 
 test('an outage: the holder goes on without a lease and takes it again; a standby waits', async context => {
@@ -163,7 +159,7 @@ test('a restart on the same node leads at once, a release leaves the lease free'
 test('a Lease that somebody has edited by hand is still one', async context => {
   const { server, campaign, kind } = await setUp(context)
   const spec = { holderIdentity: 7, leaseTransitions: 'x', leaseDurationSeconds: -1, renewTime: {} }
-  server.objects.create(kind, 'ns', { metadata: { name: gatewayLeaseName }, spec })
+  server.objects.create(kind, 'ns', { metadata: { name: objectName.gatewayLease }, spec })
   const election = campaign('a')
   await eventually(is(election, 'leader'))
 })

@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { namespaceType, serviceAccountType } from '../../../../src/kube/resources/bare.ts'
-import { leaseType } from '../../../../src/kube/resources/lease.ts'
 import {
   type GatewayOverrides,
   gatewayOverrides,
@@ -122,23 +121,6 @@ test('a Secret holds bytes, and no problem quotes them', () => {
   const empty = secretType.serialize({ meta: newMeta('s', 'n'), type: 'Opaque', data: {} })
   assert.ok(!('data' in empty))
   assert.deepEqual(parsed(secretType, empty).data, {})
-})
-
-test('a Lease, both ways, and one that nobody holds', () => {
-  const raw = coreObject('Lease')
-  const lease = parsed(leaseType, raw)
-  assert.equal(lease.holder, 'cluster1-worker-submariner-gateway')
-  assert.equal(lease.durationSeconds, 15)
-  assert.equal(lease.acquiredAtMs, Date.UTC(2026, 10, 28, 7, 0, 5, 125))
-  assert.equal(lease.renewedAtMs, Date.UTC(2026, 10, 28, 7, 10, 5, 250))
-  assert.equal(lease.transitions, 3)
-  assert.deepEqual(leaseType.serialize(lease, raw), raw)
-  const free = parsed(leaseType, withValue(raw, 'spec', undefined))
-  assert.deepEqual(
-    [free.holder, free.durationSeconds, free.acquiredAtMs, free.renewedAtMs, free.transitions],
-    ['', 0, 0, 0, 0],
-  )
-  assert.deepEqual(leaseType.serialize(free)['spec'], { leaseTransitions: 0 })
 })
 
 test('a ServiceCIDR, both ways', () => {
