@@ -44,6 +44,8 @@ export class Publisher {
   }
 
   end(cable: number): void {
+    // The index may be another worker's next time, which has counters of its own.
+    this.counters.fill(0, cable * COUNTER.WORDS, (cable + 1) * COUNTER.WORDS)
     Atomics.store(this.memory.cables, cable * CABLE.WORDS + CABLE.FLAGS, 0)
     this.setRemote(cable, undefined)
     this.setSlot(cable, -1)

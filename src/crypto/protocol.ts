@@ -232,6 +232,7 @@ export class Protocol {
 
   /** Queues an initiation that another pair has judged. Returns why it was dropped, or 0. */
   accept(message: Uint8Array, remote: Uint8Array): DropReason {
+    if (!this.#isUp) return drop.deviceDown
     return this.#queue.push(message, remote) ? drop.none : drop.handshakeQueueFull
   }
 

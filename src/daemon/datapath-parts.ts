@@ -6,6 +6,7 @@ import { chooseOffloads } from '../tun/offloads.ts'
 import { listenUapi } from '../uapi/server.ts'
 import type { DatapathDaemonParts } from './datapath.ts'
 import { type LogLevel, processLog } from './log.ts'
+import { claimDevice } from './pairs.ts'
 
 export function datapathDaemonParts(level: LogLevel): DatapathDaemonParts {
   const native = loadNative()
@@ -14,6 +15,7 @@ export function datapathDaemonParts(level: LogLevel): DatapathDaemonParts {
     chooseOffloads: () => chooseOffloads(native, process.env),
     secureProcess: keep => native.secureProcess(keep),
     peerCredentials: fd => native.peerCredentials(fd),
+    claimDevice,
     startDatapath,
     startUapi: (datapath, log) =>
       listenUapi({

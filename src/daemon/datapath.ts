@@ -15,7 +15,6 @@ import { startWireServer, type WireServer } from '../wire/server.ts'
 import { readTablesFile } from '../wire/tables-file.ts'
 import { exitOnUncaught } from './fatal.ts'
 import type { Log } from './log.ts'
-import { claimDevice } from './pairs.ts'
 
 /**
  * CAP_NET_BIND_SERVICE: cable ports below 1024. CAP_NET_ADMIN: TUN, SO_MARK, SO_*BUFFORCE.
@@ -42,6 +41,8 @@ export interface DatapathDaemonParts {
   readonly chooseOffloads: () => OffloadStatus
   readonly secureProcess: (keepCapabilities: readonly number[]) => void
   readonly peerCredentials: (fd: number) => { uid: number; pid: number }
+  /** Keeps others from the device for as long as it is not closed. */
+  readonly claimDevice: (interfaceName: string) => Promise<Running>
   readonly startDatapath: (options: DatapathOptions) => Promise<Datapath>
   /** Serves the UAPI socket of the interface, read-only. */
   readonly startUapi: (datapath: Datapath, log: Log) => Promise<{ close(): Promise<void> }>
@@ -76,8 +77,7 @@ export async function runDatapathDaemon(
   const letFail = exitOnUncaught(stop, message => log.error(message))
   let server: WireServer | undefined
   try {
-    const claim = await claimDevice(interfaceName, options.pairs)
-    if (claim) running.push({ close: async () => void claim.close() })
+    running.push(await parts.claimDevice(interfaceName))
     const datapath = await parts.startDatapath({
       interfaceName,
       persistent: !options.ephemeral,

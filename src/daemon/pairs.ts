@@ -1,7 +1,7 @@
 // How many pairs of workers a data path has. Each pair has a queue of the TUN device and sockets of its
-// own, and keeps two cores busy under load. Several pairs claim their device.
+// own, and keeps two cores busy under load.
 
-import { createServer, type Server } from 'node:net'
+import { createServer } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { exitCode, GatewayError } from '../net/errors.ts'
 
@@ -25,11 +25,11 @@ export function choosePairs(
 }
 
 /**
- * Whoever opens a device with several queues is given one more, also while another process has it,
- * and takes packets away from it. An abstract socket of the network namespace says that it is taken.
+ * Whoever opens a device with several queues is given one more, also while another process has it, and
+ * takes packets away from it; who wants another number of queues makes the device anew. An abstract
+ * socket of the network namespace says that it is taken.
  */
-export function claimDevice(name: string, pairs: number): Promise<Server | undefined> {
-  if (pairs < 2) return Promise.resolve(undefined)
+export function claimDevice(name: string): Promise<{ close(): Promise<void> }> {
   const server = createServer().unref()
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
@@ -41,6 +41,8 @@ export function claimDevice(name: string, pairs: number): Promise<Server | undef
         }),
       )
     })
-    server.listen(`\0hawser/tun/${name}`, () => resolve(server))
+    server.listen(`\0hawser/tun/${name}`, () => {
+      resolve({ close: async () => void server.close() })
+    })
   })
 }

@@ -14,7 +14,6 @@ import { GatewayError } from '../net/errors.ts'
 import { listenUapi, type UapiServer } from '../uapi/server.ts'
 import { wipeTables } from '../wire/tables.ts'
 import { exitOnUncaught } from './fatal.ts'
-import { claimDevice } from './pairs.ts'
 
 export interface WireguardOptions {
   readonly interfaceName: string
@@ -79,7 +78,6 @@ async function serve(
   ended: PromiseWithResolvers<End>,
 ): Promise<void> {
   const { interfaceName, pairs = 1, tunFd, uapiFd, uapiDirectory, log } = options
-  const claim = await claimDevice(interfaceName, tunFd === undefined ? pairs : 1)
   const datapath = await parts
     .startDatapath({
       interfaceName,
@@ -96,7 +94,6 @@ async function serve(
   const stop = async (): Promise<void> => {
     await server?.close()
     await datapath.stop()
-    claim?.close()
     wipeTables(datapath.tables)
   }
   const forget = exitOnUncaught(stop, options.onFatal)

@@ -5,6 +5,7 @@
 // then posted to the inbound worker, which publishes, then to the outbound worker.
 
 import { once } from 'node:events'
+import { closeSync } from 'node:fs'
 import { release } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { readRemote, writeRemote } from '../cable/remotes.ts'
@@ -183,7 +184,7 @@ class RunningDatapath implements Datapath {
       if (!this.#link.up) await this.#postLink(false)
     } catch (error) {
       // One of them may be running: it would hold the process for ever.
-      for (const handle of this.#workers) this.#post(handle, { kind: 'stop' })
+      await this.#endWorkers()
       throw error
     }
     this.#timer = setInterval(() => this.#checkLink(), linkCheckMs).unref()
@@ -260,15 +261,22 @@ class RunningDatapath implements Datapath {
     this.#hasEnded = true
     clearInterval(this.#timer)
     await this.#queue.catch(() => undefined)
+    await this.#endWorkers()
+    this.#memory.slots.fill(0)
+    closeSockets(this.#sockets)
+    this.#sockets = undefined
+    this.#tun.close()
+  }
+
+  /** Nobody reads the descriptors any more when it resolves. */
+  async #endWorkers(): Promise<void> {
     const exits = this.#workers.map(({ thread }) =>
       thread.threadId === -1 ? undefined : once(thread, 'exit'),
     )
     for (const handle of this.#workers) this.#post(handle, { kind: 'stop' })
     await Promise.all(exits)
-    this.#memory.slots.fill(0)
-    closeSockets(this.#sockets)
-    this.#sockets = undefined
-    this.#tun.close()
+    for (const { wakeFd } of this.#workers) closeSync(wakeFd)
+    this.#workers.length = 0
   }
 
   /** One after the other: a snapshot is applied whole before the next one is looked at. */

@@ -37,7 +37,7 @@ export function planSnapshot(
   checkCables(next)
   // Those in force were found to have one owner each.
   if (!hasSamePrefixes) checkPrefixes(next)
-  const indices = assignIndices(beforeIndices, next)
+  const indices = assignIndices(beforeByName, beforeIndices, next)
   const changes: CableChange[] = []
   for (const [name, cable] of beforeIndices) {
     if (indices.get(name) !== cable) changes.push({ kind: 'remove', cable })
@@ -135,12 +135,18 @@ function checkPrefixes(tables: Tables): void {
   }
 }
 
-function assignIndices(before: CableIndices, next: Tables): Map<string, number> {
+function assignIndices(
+  beforeByName: ReadonlyMap<string, CableTable>,
+  before: CableIndices,
+  next: Tables,
+): Map<string, number> {
   const indices = new Map<string, number>()
   const taken = new Set<number>(before.values())
-  for (const { name } of next.cables) {
+  for (const { name, driver } of next.cables) {
     const known = before.get(name)
-    if (known !== undefined) indices.set(name, known)
+    // With another driver it may be another worker's, and two would write its row at once.
+    const isSame = beforeByName.get(name)?.driver === driver
+    if (known !== undefined && isSame) indices.set(name, known)
   }
   let free = 0
   for (const { name } of next.cables) {

@@ -181,7 +181,7 @@ async function accessOf(loaded: Loaded): Promise<Access> {
       isInsecure: cluster?.skipTLSVerify === true,
     },
     headers,
-    secrets: [authorization.replace(/^\w+ /, ''), options.auth?.split(':')[1] ?? ''],
+    secrets: [authorization.replace(/^\w+ /, ''), passwordOf(options.auth)],
     ...(hasProxy ? { agent: agentOf(options) } : {}),
   })
 }
@@ -228,4 +228,9 @@ async function inTime(work: Promise<void>, { config, context, texts }: Loaded): 
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** Of `user:password`; a password may have colons. */
+function passwordOf(auth: string | null | undefined): string {
+  return auth?.slice(auth.indexOf(':') + 1) ?? ''
 }

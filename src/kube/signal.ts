@@ -36,6 +36,9 @@ export class Signal {
           : setTimeout(() => this.#wake?.(), Math.min(Math.ceil(limitMs), timerMsMost))
       this.#wake = () => {
         clearTimeout(timer)
+        // It was meant for this wait, not for the next.
+        clearImmediate(this.#soon)
+        this.#soon = undefined
         this.#wake = undefined
         resolve()
       }

@@ -2,7 +2,7 @@
 // knows. With more it has IFF_MULTI_QUEUE, and the kernel deals flows out to the queues by their hash;
 // each flow stays where it is, so the order of its packets is kept.
 
-import { closeSync } from 'node:fs'
+import { closeSync, readFileSync } from 'node:fs'
 import type { SetupFunctions } from '../native.ts'
 import { GatewayError } from '../net/errors.ts'
 
@@ -28,7 +28,7 @@ export interface TunQueuesOptions {
 /** Throws GatewayError with an errno name as its code. */
 export function openTun(native: SetupFunctions, options: TunQueuesOptions): TunQueues {
   const { name, mayReplace, mtuBytes } = options
-  const queues = options.fd === undefined ? options.queues : 1
+  const queues = options.fd === undefined && mayHaveSeveral(options) ? options.queues : 1
   const adopted = options.fd === undefined ? {} : { fd: options.fd }
   const fds: number[] = []
   const close = () => {
@@ -48,6 +48,16 @@ export function openTun(native: SetupFunctions, options: TunQueuesOptions): TunQ
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'EIO'
     throw failure(code, cause instanceof Error ? cause.message : String(cause), cause)
   }
+}
+
+/**
+ * A device that is there and may not be replaced is somebody's: made beforehand with one queue, or in
+ * use, and then one more of several queues would take packets away. Asked for one queue, the kernel
+ * gives the former and refuses the latter.
+ */
+function mayHaveSeveral({ name, mayReplace }: TunQueuesOptions): boolean {
+  const devices = readFileSync('/proc/net/dev', 'utf8')
+  return mayReplace || !devices.split('\n').some(line => line.trimStart().startsWith(`${name}:`))
 }
 
 function failure(code: string, text: string, cause: unknown): GatewayError {

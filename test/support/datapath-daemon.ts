@@ -31,6 +31,7 @@ process.exitCode = await runDatapathDaemon(options, {
   },
   secureProcess: keep => say(`kept ${keep.join(' ')}`),
   peerCredentials: () => ({ uid: process.getuid?.() ?? 0, pid: 1 }),
+  claimDevice: async () => ({ close: async () => {} }),
   async startDatapath({ interfaceName, persistent, mtuBytes, onEnd }) {
     say(`datapath ${interfaceName} persistent ${persistent} mtu ${mtuBytes}`)
     const watcher = watch(dirname(endFile), (_, name) => {

@@ -54,6 +54,10 @@ test('an initiation is handed over to the engine that has the peer, which answer
   assert.deepEqual(handed.remote, from)
   assert.equal(first.dropped.length, 0)
 
+  owner.suspend()
+  assert.equal(owner.accept(handed.message, handed.remote), drop.deviceDown)
+  assert.equal(owner.step(nowMs, wallMs), false)
+  owner.resume(nowMs)
   assert.equal(owner.accept(handed.message, handed.remote), drop.none)
   assert.ok(owner.step(nowMs, wallMs))
   const answer = only(owner, 'send').message

@@ -59,6 +59,28 @@ test('the index of a cable that goes is not given away in the same snapshot', ()
   assert.deepEqual(result.changes[0], { kind: 'remove', cable: 0 })
 })
 
+test('with another driver a cable gets another index: its row has another writer', () => {
+  const flat = {
+    driver: 'vxlan',
+    name: 'b',
+    remoteSerial: 0,
+    tunnelAddress: parseAddress('241.0.0.1'),
+    allowedIps: [],
+  } as const
+  const own = { vni: 1000, address: parseAddress('241.0.0.2'), mac: new Uint8Array(6) }
+  const before = tables(cable('a'), cable('b'))
+  const { indices } = plan(emptyTables, none, before)
+  const next = tables(cable('a'), flat)
+  const { changes } = plan(before, indices, { ...next, device: { ...next.device, vxlan: own } })
+  assert.deepEqual(
+    changes.map(change => [change.kind, change.cable]),
+    [
+      ['remove', 1],
+      ['set', 2],
+    ],
+  )
+})
+
 test('another public key under the same name is another cable', () => {
   const before = tables(cable('a'))
   const { indices } = plan(emptyTables, none, before)
