@@ -1,5 +1,5 @@
 // Key slots in shared memory (shared.ts SLOT): prepared here, published by the publisher, then
-// constant until they are retired and wiped. The inbound worker alone writes them; the addon reads
+// constant until they are retired and wiped. Each inbound worker writes a part of them; the addon reads
 // them, and takes nonces from their send counters.
 
 import { partOfPair, RetiredEntries } from '../tables/memory.ts'

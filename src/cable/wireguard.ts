@@ -24,7 +24,7 @@ export interface WireguardParts {
   readonly wallNowMs: () => number
   /** What the cipher `auto` means on this machine: all of them, the best first. */
   readonly autoCiphers: readonly CipherName[]
-  /** Wakes the outbound worker: packets wait for the key that was just published. */
+  /** Wakes the outbound workers: packets wait for the key that was just published. */
   readonly wakeOutbound: () => void
   readonly secrets: SecretSink
   /** Hands an initiation over to another pair. False: it has too many already. */

@@ -1,8 +1,8 @@
-// The main-thread handle of the data path: opens the devices, starts the two workers, posts tables
-// and reads status. No packet passes through this thread.
+// The main-thread handle of the data path: opens the devices, starts the workers, posts tables and
+// reads status. No packet passes through this thread.
 //
 // Snapshots are applied one after the other, each whole or not at all: checked first (snapshot.ts),
-// then posted to the inbound worker, which publishes, then to the outbound worker.
+// then posted to the inbound workers, which publish, then to the outbound workers.
 
 import { once } from 'node:events'
 import { closeSync } from 'node:fs'
@@ -66,7 +66,7 @@ export interface Datapath {
   /** The snapshot in force. */
   readonly tables: Tables
   /**
-   * Applies a snapshot whole or not at all: resolves when both workers forward by it. Rejects with
+   * Applies a snapshot whole or not at all: resolves when all workers forward by it. Rejects with
    * GatewayError (EADDRINUSE, ENOSPC for a full table, …) and then the snapshot before is in force.
    */
   apply(tables: Tables): Promise<void>
@@ -76,7 +76,7 @@ export interface Datapath {
    * many wait to be sent.
    */
   sendForeign(to: Remote, bytes: Uint8Array): boolean
-  /** Starts to capture packets: resolves when both workers show them. Rejects with GatewayError. */
+  /** Starts to capture packets: resolves when all workers show them. Rejects with GatewayError. */
   startCapture(request: CaptureRequest): Promise<CaptureReader>
   /** Everything is served: a persistent device stays. Until then one that was made here goes. */
   keepDevice(): void

@@ -16,7 +16,10 @@ import {
   worker,
 } from './shared.ts'
 
-/** Virtual memory of about 200 MB; pages that no cable touches are never resident. View of pair 0. */
+/**
+ * Virtual memory of about 200 MB, and 20 MB for each further pair; pages that no cable touches are
+ * never resident. As pair 0 sees it.
+ */
 export function createSharedMemory(pairs = 1): SharedMemory {
   const bytes = (size: number) => new Uint8Array(new SharedArrayBuffer(size))
   const ints = (count: number) => new Int32Array(new SharedArrayBuffer(count * 4))

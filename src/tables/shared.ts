@@ -1,4 +1,4 @@
-// The memory that both workers, the addon and the main thread share. Everything here is plain
+// The memory that the workers, the addon and the main thread share. Everything here is plain
 // words at fixed offsets in SharedArrayBuffers; nothing is cloned and nothing is locked.
 //
 // Two rules keep it safe without locks:
@@ -7,7 +7,7 @@
 //     native `seal` takes nonces by an atomic fetch-add, from any worker.
 //   - Immutable once published. A key slot, a remote or a routing table never changes in place.
 //     Publishing is one Atomics.store of an index into a cable's row; a retired entry is wiped and
-//     reused only after every worker has ended a breath begun after its retirement (memory.ts).
+//     reused only after every outbound worker has ended a breath begun after its retirement (memory.ts).
 //
 // native/layout.h has the same numbers; test/unit/native/layout.test.ts compares the two.
 
@@ -94,7 +94,7 @@ export const REMOTE = {
   SOURCE_IFINDEX: 40,
 } as const
 
-/** A cable's row of Int32 words, read by both workers. Written by the inbound worker unless said. */
+/** A cable's row of Int32 words, read by all workers. Written by the inbound worker that owns it unless said. */
 export const CABLE = {
   WORDS: 16,
   /** Key slot to seal with, or -1 while there is none. */
