@@ -56,14 +56,22 @@ bool RefuseAll(int fd) {
 // little-endian), else the first. A classic BPF program sees the datagram from its UDP payload on;
 // a load behind its end returns 0, which is the first as well.
 bool Steer(int fd, uint32_t pairs) {
+  // The type is a little-endian word of its own, and a load of a word is big-endian.
+  constexpr uint32_t kResponse = 0x02000000, kCookieReply = 0x03000000, kData = 0x04000000;
+  // clang-format off
   sock_filter program[] = {
-      {BPF_LD | BPF_B | BPF_ABS, 0, 0, 0},  {BPF_JMP | BPF_JEQ | BPF_K, 4, 0, 2},  // response: to 6
-      {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 3},  // cookie reply: to 4
-      {BPF_JMP | BPF_JEQ | BPF_K, 0, 5, 4},  // data: to 4; everything else: to 9
-      {BPF_LD | BPF_B | BPF_ABS, 0, 0, 4},  {BPF_JMP | BPF_JA, 0, 0, 1},
-      {BPF_LD | BPF_B | BPF_ABS, 0, 0, 8},  {BPF_ALU | BPF_AND | BPF_K, 0, 0, pairs - 1},
-      {BPF_RET | BPF_A, 0, 0, 0},           {BPF_RET | BPF_K, 0, 0, 0},
+      {BPF_LD | BPF_W | BPF_ABS, 0, 0, 0},
+      {BPF_JMP | BPF_JEQ | BPF_K, 4, 0, kResponse},     // to 6
+      {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, kCookieReply},  // to 4
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 5, kData},         // to 4, everything else to 9
+      {BPF_LD | BPF_B | BPF_ABS, 0, 0, 4},
+      {BPF_JMP | BPF_JA, 0, 0, 1},
+      {BPF_LD | BPF_B | BPF_ABS, 0, 0, 8},
+      {BPF_ALU | BPF_AND | BPF_K, 0, 0, pairs - 1},
+      {BPF_RET | BPF_A, 0, 0, 0},
+      {BPF_RET | BPF_K, 0, 0, 0},
   };
+  // clang-format on
   const sock_fprog whole = {sizeof program / sizeof program[0], program};
   return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &whole, sizeof whole) == 0;
 }

@@ -293,7 +293,7 @@ class RunningDatapath implements Datapath {
     const sockets = this.#socketsFor(tables)
     const isNewKey = !equalKeys(this.#tables.device.privateKey, tables.device.privateKey)
     const old = this.#sockets
-    const before = { tables: this.#tables, indices: this.#indices, routes: this.#routes }
+    const before = { tables: this.#tables, indices: this.#indices }
     this.#sockets = sockets
     this.#routes = plan.routes ?? this.#routes
     const key = isNewKey ? { bytes: tables.device.privateKey } : undefined
@@ -306,7 +306,8 @@ class RunningDatapath implements Datapath {
     } else {
       // Undo: the snapshot before is planned against the one that did not fit.
       const undo = planSnapshot(tables, plan.indices, mtu, before.tables, mtu)
-      this.#routes = before.routes
+      // A cable may have got another index than it had before.
+      this.#routes = undo.routes ?? this.#routes
       this.#sockets = old
       const oldKey = isNewKey ? { bytes: before.tables.device.privateKey } : undefined
       await this.#postTables(before.tables, undo.changes, oldKey)

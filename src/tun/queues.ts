@@ -1,6 +1,7 @@
 // A TUN device with a queue for each pair of workers. One queue is the plain device that everybody
-// knows. With more it has IFF_MULTI_QUEUE, and the kernel deals flows out to the queues by their hash;
-// each flow stays where it is, so the order of its packets is kept.
+// knows. With more it has IFF_MULTI_QUEUE. A flow then comes out of the queue into which its answers were
+// written last, and so leaves by the pair that its peer belongs to; what nobody answers is dealt out by
+// hash.
 
 import { closeSync, readFileSync } from 'node:fs'
 import type { SetupFunctions } from '../native.ts'

@@ -357,6 +357,8 @@ for (const family of [4, 6] as const) {
     }
     // Too short for an index.
     cases.push([[4], 0], [[2, 0, 0, 0, 1, 1, 1, 1], 0])
+    // The whole first word counts.
+    cases.push([[4, 1, 0, 0, 1, 1, 1, 1], 0], [[3, 0, 0, 9, 1, 1, 1, 1], 0])
     for (const [bytes, pair] of cases) {
       memory.sendSlab.set(bytes, 192)
       const train = { OFFSET: 192, LENGTH: bytes.length, SEGMENT_SIZE: bytes.length, FD: sender.fd }
