@@ -112,3 +112,9 @@ function hasPorts(protocol: number): boolean {
     protocol === 6 || protocol === 17 || protocol === 33 || protocol === 132 || protocol === 136
   )
 }
+
+/** Whether a filter can tell packets apart by why they were dropped. */
+export function asksForDrop(filter: Filter): boolean {
+  if (filter.kind === 'and' || filter.kind === 'or') return filter.parts.some(asksForDrop)
+  return filter.kind === 'not' ? asksForDrop(filter.part) : filter.kind === 'drop'
+}

@@ -18,7 +18,7 @@ import { PacketView } from '../packet/packet-view.ts'
 import { noCable } from '../tables/counters.ts'
 import { CABLE, REMOTE, type SharedMemory, SLOT } from '../tables/shared.ts'
 import type { Filter } from './filter.ts'
-import { createMatcher, type Matcher, type Subject } from './matcher.ts'
+import { asksForDrop, createMatcher, type Matcher, type Subject } from './matcher.ts'
 import { writeOuterHeader } from './outer-header.ts'
 import { RECORD, stage } from './record.ts'
 import { type Ring, RingWriter } from './ring.ts'
@@ -52,6 +52,8 @@ interface Running {
   readonly ring: RingWriter
   readonly matches: Matcher | undefined
   readonly cables: ReadonlySet<number> | undefined
+  /** Its filter asks for a drop reason, which a train has only behind `open`. */
+  readonly asksForDrop: boolean
 }
 
 export interface TapParts {
@@ -72,6 +74,8 @@ export class Tap {
   readonly #outer = new Uint8Array(ROW_BYTES + 64)
   /** Received trains as they came, at their offsets in the slab. */
   #kept = new Uint8Array(0)
+  /** By train of this breath: 1 where it was copied. */
+  readonly #isKept = new Uint8Array(trainsMost)
   #wantsWire = false
   readonly #subject: Subject
   #running: readonly Running[] = []
@@ -96,6 +100,7 @@ export class Tap {
       ring: new RingWriter(spec.ring),
       matches: spec.filter && createMatcher(spec.filter),
       cables: spec.cables && new Set(spec.cables),
+      asksForDrop: spec.filter !== undefined && asksForDrop(spec.filter),
     }))
     this.#ports = ports
     this.#wallOffsetMs = wallOffsetMs
@@ -133,14 +138,20 @@ export class Tap {
   }
 
   /**
-   * Copies trains [0, count) as they came, before `open` decrypts them in place. What goes no further
-   * is marked in them from here on; then `received` shows them, with the instant of now.
+   * Copies those of trains [0, count) that a capture may want, as they came, before `open` decrypts
+   * them in place. What goes no further is marked in them from here on; then `received` shows them, with
+   * the instant of now.
    */
   keep(slab: Uint8Array, trains: Int32Array, count: number): void {
     if (!this.#wantsWire) return
-    this.#tick()
+    const subject = this.#begin(this.#outer, true, false)
+    subject.drop = 0
     if (this.#kept.length < slab.length) this.#kept = new Uint8Array(slab.length)
-    for (let at = 0; at < count * TRAIN.WORDS; at += TRAIN.WORDS) {
+    for (let train = 0; train < count; train++) {
+      const at = train * TRAIN.WORDS
+      const isKept = trains[at + TRAIN.LENGTH] > 0 && this.#mayWant(slab, trains, at)
+      this.#isKept[train] = isKept ? 1 : 0
+      if (!isKept) continue
       const offset = trains[at + TRAIN.OFFSET]
       this.#kept.set(slab.subarray(offset, offset + trains[at + TRAIN.LENGTH]), offset)
       trains.fill(0, at + TRAIN.DROP, at + TRAIN.DROPPED + DROPPED_BITS / 32)
@@ -160,9 +171,10 @@ export class Tap {
     if (!this.#wantsWire) return
     const slab = this.#kept
     const subject = this.#about(this.#outer, true, false)
-    for (let at = 0; at < count * TRAIN.WORDS; at += TRAIN.WORDS) {
+    for (let train = 0; train < count; train++) {
+      if (this.#isKept[train] === 0) continue
+      const at = train * TRAIN.WORDS
       const length = trains[at + TRAIN.LENGTH]
-      if (length <= 0) continue
       subject.cable = this.#cableOf(slab, trains, at)
       const headerBytes = this.#outerHeader(trains, at)
       const size = datagramBytes(trains, at)
@@ -174,6 +186,18 @@ export class Tap {
         this.#showTrain(slab, trains, at, headerBytes, from, end)
       }
     }
+  }
+
+  /** Whether some capture wants a received train, or may when it is known how it fared. */
+  #mayWant(slab: Uint8Array, trains: Int32Array, at: number): boolean {
+    const subject = this.#subject
+    subject.cable = this.#cableOf(slab, trains, at)
+    this.#outerHeader(trains, at)
+    for (const running of this.#running) {
+      if (!running.spec.wire) continue
+      if (running.asksForDrop || wants(running, subject)) return true
+    }
+    return false
   }
 
   /** The ephemeral private key of a handshake that begins or is answered. */
@@ -379,6 +403,9 @@ function wasDropped(trains: Int32Array, at: number, index: number): boolean {
   if (index >= DROPPED_BITS) return false
   return ((trains[at + TRAIN.DROPPED + (index >> 5)] >>> (index & 31)) & 1) !== 0
 }
+
+/** Trains that one receive may take (native kMaxTrains). */
+const trainsMost = 16
 
 /** First byte of a data message. */
 const messageData = 4

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { writeRemote } from '../../../src/cable/remotes.ts'
+import { parseFilter } from '../../../src/capture/filter.ts'
 import { RECORD, stage } from '../../../src/capture/record.ts'
 import { createRing, readRing } from '../../../src/capture/ring.ts'
 import { packetsOf, recordsOf, storedOf, wordsOf } from '../../../src/capture/segments.ts'
@@ -226,6 +227,31 @@ for (const remote of ['192.0.2.2:51820', '[2001:db8::2]:51820'])
       })
     }
   })
+
+test('a filter sees a received train as it came, also one that asks how it fared', () => {
+  for (const [filter, expected] of [
+    ['host 203.0.113.9', 0],
+    ['host 192.0.2.2', 2],
+    // Before it is opened nobody knows how a datagram fares.
+    ['drop', 1],
+    ['host 192.0.2.2 and not drop', 1],
+    ['drop replayed or host 203.0.113.9', 1],
+    ['drop key-expired', 0],
+    ['inner', 0],
+  ] as const) {
+    const { tap, batch, records } = tapped({ filter: parseFilter(filter) })
+    const payload = pattern(2000)
+    setTrain(batch, '192.0.2.2:51820', payload, 1000)
+    receive(tap, batch, () => {
+      batch.slab.fill(0)
+      tap.dropped(batch.trains, 0, 512 + 1000, drop.replayed)
+    })
+    const shown = records().flatMap(record => record.packets())
+    assert.equal(shown.length, expected, filter)
+    for (const { bytes } of shown)
+      assert.ok(Buffer.from(payload).includes(Buffer.from(bytes.subarray(28))), filter)
+  }
+})
 
 test('datagrams that went no further are shown with the reason, the others without', () => {
   const [good, bad, later] = [drop.none, drop.replayed, drop.authenticationFailed]
