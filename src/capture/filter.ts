@@ -33,7 +33,7 @@ export type Filter =
   | { readonly kind: 'version'; readonly version: Family }
   /** `index` is filled in by who knows the cables; -1 matches nothing. */
   | { readonly kind: 'cable'; readonly name: string; readonly index: number }
-  /** 0: any reason. */
+  /** 0: whatever the reason. */
   | { readonly kind: 'drop'; readonly reason: number }
   | { readonly kind: 'direction'; readonly outbound: boolean }
   | { readonly kind: 'stage'; readonly wire: boolean }

@@ -70,7 +70,7 @@ export class Tap {
   readonly #parts: TapParts
   readonly #slots: Uint32Array
   readonly #remotes: Int32Array
-  /** A header that was made up; of a packet as large as any, so that it can be decoded. */
+  /** A header that was made up, in room for the largest packet, so that it can be decoded. */
   readonly #outer = new Uint8Array(ROW_BYTES + 64)
   /** Received trains as they came, at their offsets in the slab. */
   #kept = new Uint8Array(0)

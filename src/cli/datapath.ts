@@ -63,9 +63,10 @@ function datapathCommand(): Command {
     .option('--socket <path>', `where to listen for tables (${socketDirectory}/NAME.sock)`)
     .option('--mtu <bytes>', 'MTU of the device', integerWithin(68, 65_535))
     .addOption(
-      new Option('--pairs <n>', 'pairs of workers (one for every two cores)')
-        .choices(['1', '2', '4', '8'])
-        .env('HAWSER_PAIRS'),
+      new Option(
+        '--pairs <n>',
+        'pairs of workers (HAWSER_PAIRS, else one for every two cores)',
+      ).choices(['1', '2', '4', '8']),
     )
     .option('--ready-fd <n>', 'write "ready" here when everything is served', openDescriptor)
     .option('--tables <file>', 'first tables, JSON as for hawser apply; "-" is standard input')
@@ -82,7 +83,7 @@ function datapathCommand(): Command {
           socketPath: flags.socket ?? socketOf(flags.interface),
           ephemeral: flags.ephemeral ?? false,
           ...(mtu === undefined ? {} : { mtuBytes: mtu }),
-          pairs: choosePairs({ HAWSER_PAIRS: pairs }),
+          pairs: choosePairs({ HAWSER_PAIRS: pairs ?? process.env['HAWSER_PAIRS'] }),
           ...(readyFd === undefined ? {} : { readyFd }),
           ...(tables === undefined ? {} : { tablesFile: tables }),
         },

@@ -1,7 +1,7 @@
 // Makes the shared memory of one data path, and keeps the books that let a retired entry be
 // reused: quiescent-state reclamation with one breath counter per worker.
 //
-//   publish -> both read -> overwrite the index -> retire -> the breath ends -> collect -> reuse
+//   publish -> others read -> overwrite the index -> retire -> the breath ends -> collect -> reuse
 
 import { COUNTER } from './counters.ts'
 import {

@@ -94,7 +94,10 @@ export const REMOTE = {
   SOURCE_IFINDEX: 40,
 } as const
 
-/** A cable's row of Int32 words, read by all workers. Written by the inbound worker that owns it unless said. */
+/**
+ * A cable's row of Int32 words, read by all workers. Written by the inbound worker that owns the cable
+ * unless said.
+ */
 export const CABLE = {
   WORDS: 16,
   /** Key slot to seal with, or -1 while there is none. */
