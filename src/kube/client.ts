@@ -7,9 +7,10 @@
 import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import type { Credentials } from './credentials.ts'
-import { type CallName, callError, isRecord, kubeCodeOf } from './errors.ts'
+import { type CallName, callError, isRecord, type KubeError, kubeCodeOf } from './errors.ts'
 import { completed, type ObjectProblem, parseObject, withMeta } from './objects.ts'
 import type { Resource, ResourcePlace, ResourceType } from './resource-type.ts'
+import { objectsMost } from './store.ts'
 import { type Call, Transport } from './transport.ts'
 
 /** Which object; the namespace is left out for a kind without. */
@@ -27,7 +28,7 @@ export interface Scope {
 
 export interface CallOptions {
   readonly signal?: AbortSignal
-  /** Of the whole call, in ms. */
+  /** Of each request that the call makes, in ms. */
   readonly limitMs?: number
 }
 
@@ -279,7 +280,10 @@ export class KubeClient {
   async #allPages(type: ResourcePlace, scope: Scope, options: CallOptions): Promise<unknown[]> {
     const items: unknown[] = []
     let continueToken = ''
+    let pages = 0
     do {
+      // A server that always names another page would be asked for ever.
+      if (items.length + pages++ > objectsMost) throw this.#tooMany(type, scope)
       try {
         const page = await this.listPage(type, scope, {
           ...options,
@@ -295,6 +299,13 @@ export class KubeClient {
       }
     } while (continueToken !== '')
     return items
+  }
+
+  #tooMany(type: ResourcePlace, scope: Scope): KubeError {
+    const place = collection(type, scope.namespace)
+    const call = this.#call({ verb: 'list', method: 'GET', ...place })
+    const why = `the list has more than ${objectsMost} objects`
+    return callError({ ...call, server: this.server }, 'BAD_ANSWER', why)
   }
 
   #readPage(type: ResourcePlace, call: Call, body: unknown): Page {
