@@ -1,0 +1,33 @@
+// Joins a cluster of the lab to its broker, as people do it: with the broker's file, on a machine that
+// has a kubeconfig of the cluster, by `hawser join`.
+
+import { copyFileSync } from 'node:fs'
+import { GatewayError } from '../net/errors.ts'
+import { hawser, joinFile } from './daemons.ts'
+import type { Lab } from './lab.ts'
+import { lastWords } from './process.ts'
+import { outsidePath, runIn } from './sandbox.ts'
+import { brokerSpace, type ClusterPlan } from './topology.ts'
+
+/** Throws GatewayError with what join said. */
+export async function joinCluster({ plan, sandbox }: Lab, cluster: ClusterPlan): Promise<void> {
+  const { gateway, podCidr, podCidr6, serviceCidr, serviceCidr6, name } = cluster
+  // Its mode of 0600 comes along.
+  copyFileSync(
+    outsidePath(sandbox, brokerSpace, joinFile),
+    outsidePath(sandbox, gateway.space, joinFile),
+  )
+  const result = await runIn(
+    sandbox,
+    gateway.space,
+    [
+      ...[hawser, 'join', joinFile, '--clusterid', name, '--cable-driver', plan.driver],
+      ...['--clustercidr', `${podCidr},${podCidr6}`],
+      ...['--servicecidr', `${serviceCidr},${serviceCidr6}`],
+      ...['--natt=false', '--gateway-node', gateway.hostname],
+    ],
+    { timeoutMs: 60_000 },
+  )
+  if (result.code === 0) return
+  throw new GatewayError('EFAILED', `${name} cannot join: ${lastWords(result)}`)
+}
