@@ -1,4 +1,5 @@
-// `hawser lab`: two or more clusters in network namespaces of this machine, joined by cables.
+// `hawser lab`: two or more clusters in network namespaces of this machine, joined by cables through a
+// broker.
 //
 //   up      builds a lab that stays          run     builds one, proves it, ends it (npm start)
 //   down    ends it                          prove   runs the proofs on a lab that is up
@@ -205,15 +206,11 @@ async function stay({ plan, sandbox }: Lab, signal: AbortSignal): Promise<void> 
   const look = sandbox.rootless ? 'bin/hawser status' : 'tcpdump -ni wire0 -c 10 udp'
   const things = [
     labCommandLine(plan, 'exec', `${east.name}/pod-a -- curl -s http://${west.podB.address}/`),
+    labCommandLine(plan, 'exec', `${east.name}/gateway -- bin/hawser show connections`),
     labCommandLine(plan, 'exec', `${east.name}/gateway -- ${look}`),
     labCommandLine(plan, 'status'),
   ]
-  const lines = things
-    .map(
-      thing => `  ${thing}
-`,
-    )
-    .join('')
+  const lines = things.map(thing => `  ${thing}\n`).join('')
   process.stderr.write(`
 The lab stays until Ctrl-C. In another terminal try:
 ${lines}
