@@ -60,6 +60,14 @@ export class DatapathLink {
     return this.#status
   }
 
+  /**
+   * What it forwards by: posted by us, or found there when we came. Undefined: nobody has posted
+   * anything, or nobody is attached.
+   */
+  get posted(): WantedTables | undefined {
+    return this.#status === undefined ? undefined : this.#applied?.tables
+  }
+
   /** Whether it forwards by what is wanted. */
   get isInForce(): boolean {
     return (
@@ -117,12 +125,22 @@ export class DatapathLink {
       const lookedAtMs = clock.monotonicMs()
       this.#status = await connection.status()
       if (this.#problem?.code === 'datapath-away') this.#problem = undefined
+      await this.#readBack(connection, this.#status.generation)
       const isPosted = await this.#post(connection, this.#status.generation)
       if (isPosted) this.#status = await connection.status()
       changed.raise()
       const restMs = lookedAtMs + this.#pollMs - clock.monotonicMs()
       await this.#wake.wait(Math.max(0, restMs))
     }
+  }
+
+  /** What was posted by somebody else, or by us before a restart. */
+  async #readBack(connection: DatapathConnection, generation: number): Promise<void> {
+    if (this.#applied?.generation === generation) return
+    this.#applied = undefined
+    if (generation === 0) return
+    const { generation: found, ...tables } = await connection.readTables({ keys: true })
+    this.#applied = { tables, generation: found }
   }
 
   /** Whether tables were posted. Throws when the connection has ended. */
@@ -155,7 +173,6 @@ export class DatapathLink {
     const problem: Problem = { code, clusterId: '', object: '', message: `${message}${hint}` }
     if (this.#problem?.code === code && this.#problem.message === problem.message) return
     this.#problem = problem
-    this.#parts.log.error(problem.message)
     this.#parts.changed.raise()
   }
 }

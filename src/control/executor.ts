@@ -127,8 +127,6 @@ export class Executor {
   #note(id: string, error: KubeError): void {
     if (this.#failures.get(id)?.message === error.message) return
     this.#failures.set(id, error)
-    const hint = error.hint === undefined ? '' : `; try: ${error.hint}`
-    this.#parts.log.error(`${error.message}${hint}`)
     this.#parts.changed.raise()
   }
 

@@ -90,7 +90,7 @@ export class GatewayReport {
   }
 
   async #write(): Promise<void> {
-    const { clock, log } = this.#parts
+    const { clock } = this.#parts
     const gateway = this.#gateway
     if (gateway === undefined) return
     this.#triedAtMs = clock.monotonicMs()
@@ -104,10 +104,7 @@ export class GatewayReport {
       this.#stored = undefined
       const isQuick: readonly KubeCode[] = ['CONFLICT', 'ALREADY_EXISTS', 'NOT_FOUND']
       if (isQuick.includes(error.code)) this.#triedAtMs -= this.#periodMs - leastMs
-      else if (error.code !== 'ABORTED') {
-        if (error.message !== this.#failure?.message) log.error(error.message)
-        this.#failure = error
-      }
+      else if (error.code !== 'ABORTED') this.#failure = error
     }
   }
 

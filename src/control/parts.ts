@@ -15,6 +15,7 @@ export interface Log {
 export interface DatapathConnection {
   apply(tables: Tables): Promise<void>
   status(): Promise<DatapathStatus>
+  readTables(options: { keys: boolean }): Promise<Tables>
   /** Resolves with the reason when it has ended. */
   readonly closed: Promise<string>
   close(): void

@@ -77,7 +77,6 @@ export class PodLabel {
       } catch (error) {
         if (!(error instanceof KubeError)) throw error
         if (error.code === 'ABORTED') return
-        if (error.message !== this.#failure?.message) this.#parts.log.error(error.message)
         this.#failure = error
         await this.#wake.wait(backoffMs(retries, ++attempt, Math.random()))
       }
