@@ -114,6 +114,8 @@ export class DatapathLink {
       this.#connection = undefined
       if (this.#status !== undefined) this.#parts.changed.raise()
       this.#status = undefined
+      // Remotes in it were compared with what was in force then.
+      this.#wanted = undefined
       if (!this.#isStopping) await this.#wake.wait(backoffMs(reconnects, ++attempt, random()))
     }
   }

@@ -4,7 +4,7 @@
 // again. Writes are POST, PUT and DELETE: the Role of stock gateways allows no patch of these kinds.
 
 import type { KubeClient } from '../kube/client.ts'
-import { type KubeCode, KubeError } from '../kube/errors.ts'
+import { isAway, type KubeCode, KubeError } from '../kube/errors.ts'
 import { Signal } from '../kube/signal.ts'
 import type { Clock } from '../net/clock.ts'
 import type { Log } from './parts.ts'
@@ -54,7 +54,9 @@ export class Executor {
   }
 
   problems(): readonly Problem[] {
-    return [...this.#failures].map(([id, { message, hint }]) => ({
+    // That a server is away the watches say.
+    const refused = [...this.#failures].filter(([, { code }]) => !isAway(code))
+    return refused.map(([id, { message, hint }]) => ({
       code: 'write-failed',
       clusterId: '',
       object: id,

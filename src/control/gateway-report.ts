@@ -3,7 +3,7 @@
 // (Globalnet), so what was read last is the base of what is written.
 
 import type { KubeClient, Stored } from '../kube/client.ts'
-import { type KubeCode, KubeError, kubeCodeOf } from '../kube/errors.ts'
+import { isAway, type KubeCode, KubeError, kubeCodeOf } from '../kube/errors.ts'
 import { type Gateway, gatewayType } from '../kube/resources/gateway.ts'
 import { Signal } from '../kube/signal.ts'
 import { type Address, formatAddress } from '../net/address.ts'
@@ -55,7 +55,8 @@ export class GatewayReport {
 
   problems(): readonly Problem[] {
     const error = this.#failure
-    if (error === undefined) return []
+    // That the server is away the watches say.
+    if (error === undefined || isAway(error.code)) return []
     const hint = error.hint === undefined ? '' : `; try: ${error.hint}`
     const object = `gateways/${this.#gateway?.meta.name ?? ''}`
     return [{ code: 'write-failed', clusterId: '', object, message: `${error.message}${hint}` }]

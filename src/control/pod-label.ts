@@ -3,7 +3,7 @@
 
 import { backoffMs } from '../kube/backoff.ts'
 import type { KubeClient } from '../kube/client.ts'
-import { type KubeCode, KubeError } from '../kube/errors.ts'
+import { isAway, type KubeCode, KubeError } from '../kube/errors.ts'
 import { label } from '../kube/names.ts'
 import { podType } from '../kube/resources/pod.ts'
 import { Signal } from '../kube/signal.ts'
@@ -44,7 +44,8 @@ export class PodLabel {
   }
 
   problems(): readonly Problem[] {
-    if (this.#failure === undefined) return []
+    // That the server is away the watches say.
+    if (this.#failure === undefined || isAway(this.#failure.code)) return []
     const { message } = this.#failure
     const object = `pods/${this.#parts.podName}`
     return [{ code: 'write-failed', clusterId: '', object, message }]

@@ -77,8 +77,11 @@ export class StateDirectory {
 
   /** The stored key of this gateway; a new one, stored, where there was none. */
   privateKey(): Uint8Array {
-    const stored = this.#readKey(file.privateKey)
-    if (stored !== undefined) return stored
+    return this.#readKey(file.privateKey) ?? this.newPrivateKey()
+  }
+
+  /** Another one, in the place of the one before. */
+  newPrivateKey(): Uint8Array {
     const key = clamped(new Uint8Array(randomBytes(keyBytes)))
     this.#writeKey(file.privateKey, key)
     return key

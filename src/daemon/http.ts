@@ -30,7 +30,7 @@ const plain = 'text/plain; charset=utf-8'
 /** Never rejects. */
 export async function startHttp(port: number, view: () => HttpView, log: Log): Promise<HttpServer> {
   const server = createServer((request, response) => {
-    answer(request, view)
+    void answer(request, view)
       .catch((error: Error) => ({ status: 500, type: plain, text: `${error.message}\n` }))
       .then(found => send(response, request, found))
   })

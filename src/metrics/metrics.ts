@@ -2,7 +2,7 @@
 // gateways, so their dashboards and alerts go on working; those that begin with `hawser_` are ours.
 // Everything is read when somebody scrapes: nothing is counted twice, and what has gone is gone here.
 
-import { Gauge, Registry } from 'prom-client'
+import { Counter, Gauge, Registry } from 'prom-client'
 import type { Problem } from '../control/world.ts'
 import type { Connection } from '../kube/resources/connection.ts'
 import type { EndpointSpec } from '../kube/resources/endpoint.ts'
@@ -24,11 +24,6 @@ export interface MetricsView {
 }
 
 type Labels = Readonly<Record<string, string>>
-
-const cableLabels = [
-  ...['cable_driver', 'local_cluster', 'local_hostname', 'local_endpoint_ip'],
-  ...['remote_cluster', 'remote_hostname', 'remote_endpoint_ip'],
-]
 
 /** Counters of the data path that are of use by themselves; by name of status.ts. */
 const queueDrops = ['queue-full', 'handshake-queue-full', 'tun-write-failed', 'no-slot'] as const
@@ -54,6 +49,13 @@ class Gauges {
     const labelNames = [...new Set(values.flatMap(([labels]) => Object.keys(labels)))]
     const gauge = new Gauge({ name, help, labelNames, registers: [this.#registry] })
     for (const [labels, value] of values) gauge.set(labels, value)
+  }
+
+  /** What the data path has counted: it begins at 0 when that one is started again. */
+  addCounter(name: string, help: string, values: readonly (readonly [Labels, number])[]): void {
+    const labelNames = [...new Set(values.flatMap(([labels]) => Object.keys(labels)))]
+    const counter = new Counter({ name, help, labelNames, registers: [this.#registry] })
+    for (const [labels, value] of values) counter.inc(labels, value)
   }
 }
 
@@ -152,14 +154,14 @@ function addOwn(gauges: Gauges, view: MetricsView): void {
 
 function addDatapath(gauges: Gauges, status: DatapathStatus): void {
   const rows = [...status.cables, { name: '', counters: status.counters, drops: status.drops }]
-  gauges.add(
+  gauges.addCounter(
     'hawser_drops_total',
     'Packets and datagrams that went no further, by cable and reason',
     rows.flatMap(({ name, drops }) =>
       Object.entries(drops).map(([reason, count]) => [{ cable: name, reason }, count] as const),
     ),
   )
-  gauges.add(
+  gauges.addCounter(
     'hawser_packets_total',
     'Counters of the data path by cable and name',
     rows.flatMap(({ name, counters }) =>
@@ -168,12 +170,12 @@ function addDatapath(gauges: Gauges, status: DatapathStatus): void {
       ),
     ),
   )
-  gauges.add(
+  gauges.addCounter(
     'hawser_handshakes_total',
     'Handshakes that were completed, by cable',
     status.cables.map(({ name, counters }) => [{ cable: name }, counters['handshakes'] ?? 0]),
   )
-  gauges.add(
+  gauges.addCounter(
     'hawser_queue_overflows_total',
     'What a full queue or table cost, by its drop reason',
     queueDrops.map(reason => [
