@@ -25,7 +25,7 @@ import { DatapathLink } from './datapath-link.ts'
 import { Executor } from './executor.ts'
 import { GatewayReport } from './gateway-report.ts'
 import { publicKeyOf } from './keys.ts'
-import { LinkStates } from './links.ts'
+import { CableLinks } from './links.ts'
 import type { DatapathConnection, HostNetwork, Log } from './parts.ts'
 import type { PingNative } from './ping-socket.ts'
 import { Pings } from './pings.ts'
@@ -76,7 +76,7 @@ export class Control {
   readonly #self: SelfWatcher
   readonly #network: CableNetwork
   readonly #pings: Pings
-  readonly #links = new LinkStates()
+  readonly #links = new CableLinks()
   readonly #problemLog: ProblemLog
   readonly #done: Promise<void>
   #keys: CableKeys
@@ -200,7 +200,6 @@ export class Control {
     state.retry()
     this.#noteSubmariner()
     this.#decide()
-    this.#links.look(clock.monotonicMs(), clock.wallMs(), this.#link.status)
     if (this.#isActive !== undefined) {
       this.#plan = reconcile(this.#world(this.#isActive))
       this.#carryOut(this.#plan)
@@ -243,7 +242,7 @@ export class Control {
       remembered: this.#remembered,
       datapath: this.#link.status,
       posted: this.#link.posted,
-      links: this.#links.reports(),
+      links: this.#links.look(this.#link.status, clock.wallMs()),
       pings: this.#pings.reports(),
     }
   }

@@ -6,8 +6,8 @@ import type { KubeClient, Stored } from '../kube/client.ts'
 import { isAway, type KubeCode, KubeError, kubeCodeOf } from '../kube/errors.ts'
 import { type Gateway, gatewayType } from '../kube/resources/gateway.ts'
 import { Signal } from '../kube/signal.ts'
-import { type Address, formatAddress } from '../net/address.ts'
 import type { Clock } from '../net/clock.ts'
+import { hasNews } from './gateway-status.ts'
 import type { Log } from './parts.ts'
 import type { Problem } from './world.ts'
 
@@ -31,7 +31,7 @@ export class GatewayReport {
   readonly #done: Promise<void>
   #gateway: Gateway | undefined
   #stored: Stored<Gateway> | undefined
-  #writtenText = ''
+  #written: Gateway | undefined
   #triedAtMs = Number.NEGATIVE_INFINITY
   #failure: KubeError | undefined
   /** Of writes that were taken. */
@@ -50,7 +50,7 @@ export class GatewayReport {
   /** As it is now. */
   show(gateway: Gateway): void {
     this.#gateway = gateway
-    if (essence(gateway) !== this.#writtenText) this.#wake.raise()
+    if (hasNews(this.#written, gateway)) this.#wake.raise()
   }
 
   problems(): readonly Problem[] {
@@ -86,7 +86,7 @@ export class GatewayReport {
 
   #dueMs(): number {
     if (this.#gateway === undefined) return Number.POSITIVE_INFINITY
-    const isNews = essence(this.#gateway) !== this.#writtenText && this.#failure === undefined
+    const isNews = hasNews(this.#written, this.#gateway) && this.#failure === undefined
     return this.#triedAtMs + (isNews ? leastMs : this.#periodMs)
   }
 
@@ -97,7 +97,7 @@ export class GatewayReport {
     this.#triedAtMs = clock.monotonicMs()
     try {
       this.#stored = await this.#put({ ...gateway, updatedAtMs: clock.wallMs() })
-      this.#writtenText = essence(gateway)
+      this.#written = gateway
       this.#failure = undefined
       this.#writes++
     } catch (error) {
@@ -132,22 +132,4 @@ export class GatewayReport {
       return undefined
     }
   }
-}
-
-/** What is not only a figure or a time. */
-function essence({ haState, failure, localEndpoint, connections }: Gateway): string {
-  const shown = (address: Address | undefined) => (address ? formatAddress(address) : '')
-  return JSON.stringify([
-    haState,
-    failure,
-    localEndpoint.cableName,
-    shown(localEndpoint.privateIps.ipv4),
-    shown(localEndpoint.privateIps.ipv6),
-    connections.map(({ state, endpoint, usingIp }) => [
-      state,
-      endpoint.clusterId,
-      endpoint.cableName,
-      shown(usingIp),
-    ]),
-  ])
 }
