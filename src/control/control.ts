@@ -145,7 +145,11 @@ export class Control {
     return this.#problems
   }
 
-  get figures(): { readonly turns: number; readonly lagMs: number; readonly gatewayWrites: number } {
+  get figures(): {
+    readonly turns: number
+    readonly lagMs: number
+    readonly gatewayWrites: number
+  } {
     return { turns: this.#turns, lagMs: this.#lagMs, gatewayWrites: this.#report.writes }
   }
 
@@ -224,7 +228,8 @@ export class Control {
       // A right that was ours is over, whoever comes next.
       if (isOthers || before === true) this.#isActive = false
     }
-    if (before !== this.#isActive) log.info(`this gateway is ${this.#isActive ? 'active' : 'passive'}`)
+    if (before !== this.#isActive)
+      log.info(`this gateway is ${this.#isActive ? 'active' : 'passive'}`)
   }
 
   #world(isActive: boolean): World {

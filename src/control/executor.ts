@@ -113,7 +113,8 @@ export class Executor {
         const read = await client.get(write.type, { name, namespace }, options)
         const isSeen = ['', read.value.meta.resourceVersion].includes(resourceVersion)
         if (!isSeen) throw new KubeError('CONFLICT', `${write.key} has changed`)
-        await client.update(write.type, read, write.object, options)
+        const { status = false } = write
+        await client.update(write.type, read, write.object, { ...options, status })
         return
       }
       case 'delete': {

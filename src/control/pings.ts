@@ -5,7 +5,7 @@
 import type { Signal } from '../kube/signal.ts'
 import { equalBytes, formatAddress } from '../net/address.ts'
 import type { Clock } from '../net/clock.ts'
-import { PingSocket, type PingNative } from './ping-socket.ts'
+import { type PingNative, PingSocket } from './ping-socket.ts'
 import { Pinger } from './pinger.ts'
 import type { PingReport, PingTarget, Problem } from './world.ts'
 
