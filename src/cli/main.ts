@@ -5,10 +5,10 @@
 // Errors are one line `hawser: what, where`, and a second one `try: …` where there is something to
 // try. Exit codes are those of net/errors.ts.
 
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import { type ExitCode, exitCode, GatewayError } from '../net/errors.ts'
 import { type ColorWhen, errorLines, output, setOutputMode } from './output.ts'
+import { packageVersion } from './version.ts'
 
 interface CommandEntry {
   readonly name: string
@@ -26,6 +26,11 @@ const commands: readonly CommandEntry[] = [
     name: 'wg',
     summary: 'run a WireGuard interface, in place of wireguard-go',
     load: async () => (await import('./wg.ts')).wgCommand(),
+  },
+  {
+    name: 'gateway',
+    summary: 'run the control daemon of a gateway',
+    load: async () => (await import('./gateway.ts')).gatewayCommand(),
   },
   datapathEntry('datapath', 'run the data path of a gateway'),
   datapathEntry('apply', 'post tables to a running data path'),
@@ -142,11 +147,6 @@ function report(error: unknown, help: string): ExitCode {
     process.stderr.write(`${error.stack}\n`)
   }
   return exitCode.failed
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return String((JSON.parse(text) as { version: unknown }).version)
 }
 
 /** `hawser status | head -1` is no error. */

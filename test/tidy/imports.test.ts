@@ -82,6 +82,24 @@ const rules: Readonly<Record<string, Rule>> = {
     why: "Kubernetes' objects, parsed at the edge: what stands below sees types of ours alone",
     code: ['net'],
   },
+  host: {
+    why: "this machine's network: whoever needs a route says which, and it makes up the difference",
+    code: ['net'],
+    public: [
+      'host.ts',
+      'interfaces.ts',
+      'monitor.ts',
+      'packet-filter.ts',
+      'routes.ts',
+      'sysctls.ts',
+      'vxlan.ts',
+    ],
+  },
+  'route-agent': {
+    why: "a node's routes to the remote clusters: a pure plan, and the loop that carries it out",
+    code: ['net', 'kube', 'host'],
+    public: ['agent.ts', 'plan.ts', 'settings.ts'],
+  },
   uapi: {
     why: 'speaks to whatever has the shape of a data path',
     code: ['net', 'tables'],
@@ -121,7 +139,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'ipaddr.js': ['net'],
   // The sealed cookie: `ready` is awaited in the worker's entry, the functions are handed in.
   'libsodium-wrappers': ['datapath', 'crypto'],
-  'node:child_process': ['daemon', 'lab'],
+  'node:child_process': ['daemon', 'host', 'lab'],
   'node:worker_threads': ['datapath'],
   'node:net': ['uapi', 'wire', 'daemon'],
   'node:http': ['lab', 'kube'],
