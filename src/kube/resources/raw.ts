@@ -17,11 +17,21 @@ export interface Manifest {
     readonly namespace?: string
     readonly labels?: Readonly<Record<string, string>>
     readonly annotations?: Readonly<Record<string, string>>
+    /** It goes when the last of them has gone. */
+    readonly ownerReferences?: readonly OwnerReference[]
   }
   readonly [field: string]: unknown
 }
 
+export interface OwnerReference {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly name: string
+  readonly uid: string
+}
+
 export interface Raw extends Resource {
+  readonly owners: readonly OwnerReference[]
   /** Without apiVersion, kind and metadata. */
   readonly body: Readonly<Record<string, unknown>>
 }
@@ -63,11 +73,20 @@ export function rawType(apiVersion: string, kind: string): ResourceType<Raw> {
     ...place,
     parse: raw =>
       parseResource(place, raw, ({ values }, meta) => {
-        const { apiVersion: _, kind: __, metadata: ___, ...body } = values
-        return { meta, body }
+        const { apiVersion: _, kind: __, metadata, ...body } = values
+        return { meta, owners: ownersOf(metadata), body }
       }),
-    serialize: ({ meta, body }, base) => writeResource(place, meta, body, base),
+    serialize: ({ meta, owners, body }, base) => {
+      const whole = writeResource(place, meta, body, base)
+      if (owners.length === 0) return whole
+      return { ...whole, metadata: overlay(whole['metadata'], { ownerReferences: owners }) }
+    },
   }
+}
+
+function ownersOf(metadata: unknown): OwnerReference[] {
+  const list = partOf(metadata, 'ownerReferences')
+  return Array.isArray(list) ? (list as OwnerReference[]) : []
 }
 
 export function typeOfManifest({ apiVersion, kind }: Manifest): ResourceType<Raw> {
@@ -75,10 +94,11 @@ export function typeOfManifest({ apiVersion, kind }: Manifest): ResourceType<Raw
 }
 
 export function rawOfManifest({ apiVersion, kind, metadata, ...body }: Manifest): Raw {
-  const { name, namespace = '', labels = {}, annotations = {} } = metadata
+  const { name, namespace = '', labels = {}, annotations = {}, ownerReferences = [] } = metadata
   const identity = { name, namespace, uid: '', resourceVersion: '', createdAtMs: 0 }
   return {
     meta: { ...identity, isDeleting: false, labels, annotations, finalizers: [] },
+    owners: ownerReferences,
     body,
   }
 }
@@ -92,6 +112,7 @@ export function withManifest(found: Raw, wanted: Raw): Raw {
       labels: { ...labels, ...wanted.meta.labels },
       annotations: { ...annotations, ...wanted.meta.annotations },
     },
+    owners: wanted.owners.length > 0 ? wanted.owners : found.owners,
     body: overlay(found.body, wanted.body),
   }
 }
