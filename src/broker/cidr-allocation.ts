@@ -70,15 +70,15 @@ function firstFree(book: CidrBook, others: CidrBook['entries'], size: number): P
     )
   }
   const step = 1n << BigInt(width - bits)
-  const end = valueOf(range) + (1n << BigInt(width - range.bits))
+  const end = firstOf(range) + (1n << BigInt(width - range.bits))
   const taken = others.flatMap(entry => entry.cidrs)
-  let start = valueOf(range)
+  let start = firstOf(range)
   while (start < end) {
     const candidate = prefixAt(range, start, bits)
     const blocker = taken.find(each => overlaps(each, candidate))
     if (blocker === undefined) return candidate
     // Behind what is in the way, at the next multiple.
-    const behind = valueOf(blocker) + (1n << BigInt(width - blocker.bits))
+    const behind = firstOf(blocker) + (1n << BigInt(width - blocker.bits))
     start = behind > start ? ((behind + step - 1n) / step) * step : start + step
   }
   throw new GatewayError('CIDR_EXHAUSTED', `${shown} has no free block of ${size} addresses`, {
@@ -90,7 +90,7 @@ function isSame(a: Prefix, b: Prefix): boolean {
   return formatPrefix(a) === formatPrefix(b)
 }
 
-function valueOf({ bytes }: Prefix): bigint {
+function firstOf({ bytes }: Prefix): bigint {
   return bytes.reduce((value, byte) => (value << 8n) | BigInt(byte), 0n)
 }
 

@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import type { BrokerInfo } from '../kube/broker-info.ts'
 import type { KubeClient } from '../kube/client.ts'
-import { objectName } from '../kube/names.ts'
+import { annotation, objectName } from '../kube/names.ts'
 import {
   type CidrBook,
   type CidrBookKind,
@@ -82,7 +82,9 @@ export async function deployBroker(
     await ensureBook(client, namespace, 'globalnet', settings.globalnet)
     await ensureBook(client, namespace, 'clustersetIp', settings.clustersetIp)
   })
-  await progress.step(`Broker ${objectName.broker}`, () => ensureBroker(client, settings))
+  await progress.step(`Broker ${objectName.broker}`, () =>
+    ensureBroker(client, settings, hasPolicies ? 'enforced' : 'unenforced'),
+  )
   const token = await progress.step('token of the admin', () =>
     waitForToken(client, namespace, adminTokenName),
   )
@@ -191,12 +193,21 @@ function shown(range: Prefix | undefined): string {
   return range === undefined ? '' : formatPrefix(range)
 }
 
-async function ensureBroker(client: KubeClient, settings: BrokerSettings): Promise<void> {
+async function ensureBroker(
+  client: KubeClient,
+  settings: BrokerSettings,
+  trust: 'enforced' | 'unenforced',
+): Promise<void> {
   const { namespace, globalnet, clustersetIp } = settings
   await ensure(client, {
     apiVersion: 'submariner.io/v1alpha1',
     kind: 'Broker',
-    metadata: { name: objectName.broker, namespace, labels: managedBy },
+    metadata: {
+      name: objectName.broker,
+      namespace,
+      labels: managedBy,
+      annotations: { [annotation.brokerTrust]: trust },
+    },
     // All of it, false too: what a former run has switched on is to be off.
     spec: {
       components: settings.components,

@@ -2,8 +2,9 @@
 // failure, and calls that have nothing to do write nothing.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import type { KubeClient, ObjectName, Stored } from '../kube/client.ts'
+import type { KubeClient, ObjectName, Scope, Stored } from '../kube/client.ts'
 import { kubeCodeOf } from '../kube/errors.ts'
+import { identityOf } from '../kube/objects.ts'
 import type { Resource, ResourcePlace, ResourceType } from '../kube/resource-type.ts'
 import {
   covers,
@@ -84,7 +85,7 @@ export async function remove(
 export async function listOrNone<T extends Resource>(
   client: KubeClient,
   type: ResourceType<T>,
-  scope: Parameters<KubeClient['list']>[1],
+  scope: Scope,
 ): Promise<readonly T[]> {
   try {
     return (await client.list(type, scope)).items
@@ -92,6 +93,29 @@ export async function listOrNone<T extends Resource>(
     if (kubeCodeOf(error) === 'NO_SUCH_KIND') return []
     throw error
   }
+}
+
+/** The objects of a list by name, those too that do not parse; none when the server lacks the kind. */
+export async function namesOf(
+  client: KubeClient,
+  type: ResourcePlace,
+  scope: Scope,
+): Promise<readonly ObjectName[]> {
+  const names: ObjectName[] = []
+  let continueToken = ''
+  try {
+    do {
+      const page = await client.listPage(type, scope, { limit: 500, continueToken })
+      for (const item of page.items) {
+        const { name, namespace } = identityOf(item)
+        names.push(type.namespaced ? { name, namespace } : { name })
+      }
+      continueToken = page.continueToken
+    } while (continueToken !== '')
+  } catch (error) {
+    if (kubeCodeOf(error) !== 'NO_SUCH_KIND') throw error
+  }
+  return names
 }
 
 function isCovered(found: Raw, wanted: Raw): boolean {

@@ -5,7 +5,7 @@
 //   member    the gateways and agents of one cluster: their own Cluster by name, the two Secrets by name
 //   stock     upstream's role for members, of one name for all: it reads every Secret, and no name limits it
 
-import { memberTokenName, objectName } from '../kube/names.ts'
+import { memberAccountName, memberTokenName, objectName } from '../kube/names.ts'
 
 export interface PolicyRule {
   readonly apiGroups: readonly string[]
@@ -51,6 +51,13 @@ export function memberRules(clusterId: string): readonly PolicyRule[] {
       resources: ['secrets'],
       verbs: read,
       resourceNames: [memberTokenName(clusterId), objectName.pskSecret],
+    },
+    // To leave: its Role, binding and token belong to its account, and go with it.
+    {
+      apiGroups: [''],
+      resources: ['serviceaccounts'],
+      verbs: ['get', 'delete'],
+      resourceNames: [memberAccountName(clusterId)],
     },
     {
       apiGroups: [''],
