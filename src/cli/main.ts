@@ -18,6 +18,26 @@ interface CommandEntry {
 
 const commands: readonly CommandEntry[] = [
   {
+    name: 'deploy-broker',
+    summary: 'make a cluster the broker of a clusterset',
+    load: async () => (await import('./deploy-broker.ts')).deployBrokerCommand(),
+  },
+  {
+    name: 'join',
+    summary: 'make a cluster a member of a clusterset',
+    load: async () => (await import('./join.ts')).joinCommand(),
+  },
+  {
+    name: 'leave',
+    summary: 'take a cluster out of its clusterset',
+    load: async () => (await import('./leave.ts')).leaveCommand(),
+  },
+  {
+    name: 'show',
+    summary: 'show connections, endpoints and gateways of clusters',
+    load: async () => (await import('./show.ts')).showCommand(),
+  },
+  {
     name: 'lab',
     summary: 'lay out clusters in network namespaces, joined by cables',
     load: async () => (await import('./lab.ts')).labCommand(),
