@@ -1,13 +1,15 @@
-// How the APIs of a lab are reached: files in the /run/hawser of each node and of the broker. The kubeconfig
-// is what people and the short commands use. The token, the CA and the server's URL lie beside it by
-// themselves, as in a pod: a daemon that reads a kubeconfig needs 85 MB and a quarter of a second more.
+// How the APIs of a lab are reached: files in the /run of each node and of the broker.
+//
+//   /run/hawser/kubeconfig   an admin's, for people and short commands; `lab exec` names it in KUBECONFIG
+//   /run/hawser/access       the same in parts, for the lab's own curl and its stand-in for kubelets
+//   the service account      where the kubelet mounts it in a pod: what gateways and route agents run
+//                            with. A daemon that reads a kubeconfig in its place needs 85 MB more
 //
 // Everything here has mode 0600, in directories that nobody else enters.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import { parseBrokerInfo } from '../kube/broker-info.ts'
 import { brokerCredentials, type Credentials } from '../kube/credentials.ts'
 import { isRecord } from '../kube/errors.ts'
 import type { Clock } from '../net/clock.ts'
@@ -21,11 +23,13 @@ export interface ApiAccess {
   readonly token: string
   /** PEM. */
   readonly ca: string
-  /** Whose objects `kubectl get` shows when it is not told. */
+  /** Of the account. */
   readonly namespace: string
 }
 
 const directory = '/run/hawser/access'
+/** /var/run is /run. */
+const accountDirectory = '/run/secrets/kubernetes.io/serviceaccount'
 
 /** As they are seen in a space. */
 export const accessFiles = {
@@ -36,20 +40,28 @@ export const accessFiles = {
   ca: join(directory, 'ca.crt'),
 } as const
 
+/** What the API of a cluster writes into its directory. */
+interface ApiFiles {
+  readonly admin: string
+  readonly component: string
+}
+
 /** Gives each node the access to its cluster's API, and the broker's space that to the broker. */
-export function shareAccess(sandbox: Sandbox, plan: LabPlan, joinFile: string): void {
+export function shareAccess(
+  sandbox: Sandbox,
+  plan: LabPlan,
+  api: ApiFiles,
+  brokerKubeconfig: string,
+): void {
   for (const cluster of plan.clusterPlans) {
-    const file = outsidePath(sandbox, cluster.gateway.space, accessFiles.kubeconfig)
-    const access = accessIn(readFileSync(file, 'utf8'))
-    for (const node of nodesOf(cluster)) writeAccess(sandbox, node.space, access)
+    const accessOf = (file: string) => readKubeconfig(sandbox, cluster.gateway.space, file)
+    const [admin, component] = [accessOf(api.admin), accessOf(api.component)]
+    for (const { space } of nodesOf(cluster)) {
+      writeAccess(sandbox, space, admin)
+      writeAccount(sandbox, space, component)
+    }
   }
-  const info = parseBrokerInfo(readFileSync(outsidePath(sandbox, brokerSpace, joinFile), 'utf8'))
-  writeAccess(sandbox, brokerSpace, {
-    server: info.brokerUrl,
-    token: Buffer.from(info.token.token).toString(),
-    ca: Buffer.from(info.token.ca).toString(),
-    namespace: info.token.namespace,
-  })
+  writeAccess(sandbox, brokerSpace, readKubeconfig(sandbox, brokerSpace, brokerKubeconfig))
 }
 
 export function readAccess(sandbox: Sandbox, space: string): Pick<ApiAccess, 'server' | 'token'> {
@@ -75,44 +87,67 @@ export function kubeconfigOf(plan: LabPlan, space: string): string | undefined {
 }
 
 function writeAccess(sandbox: Sandbox, space: string, access: ApiAccess): void {
-  const outside = (file: string) => outsidePath(sandbox, space, file)
-  mkdirSync(outside(directory), { recursive: true, mode: 0o700 })
-  const texts = [
-    [accessFiles.server, access.server],
-    [accessFiles.token, access.token],
-    [accessFiles.ca, access.ca],
-    [accessFiles.kubeconfig, kubeconfig(access)],
-  ]
-  for (const [file, text] of texts) writeFileSync(outside(file), text, { mode: 0o600 })
+  writeFiles(sandbox, space, directory, {
+    [accessFiles.server]: access.server,
+    [accessFiles.token]: access.token,
+    [accessFiles.ca]: access.ca,
+    [accessFiles.kubeconfig]: kubeconfig(access),
+  })
+}
+
+function writeAccount(sandbox: Sandbox, space: string, access: ApiAccess): void {
+  writeFiles(sandbox, space, accountDirectory, {
+    [join(accountDirectory, 'token')]: access.token,
+    [join(accountDirectory, 'ca.crt')]: access.ca,
+    [join(accountDirectory, 'namespace')]: access.namespace,
+  })
+}
+
+function writeFiles(
+  sandbox: Sandbox,
+  space: string,
+  place: string,
+  texts: Readonly<Record<string, string>>,
+): void {
+  mkdirSync(outsidePath(sandbox, space, place), { recursive: true, mode: 0o700 })
+  for (const [file, text] of Object.entries(texts))
+    writeFileSync(outsidePath(sandbox, space, file), text, { mode: 0o600 })
 }
 
 /** JSON is YAML. */
-function kubeconfig({ server, token, ca, namespace }: ApiAccess): string {
+function kubeconfig({ server, token, ca }: ApiAccess): string {
   const cluster = { server, 'certificate-authority-data': Buffer.from(ca).toString('base64') }
+  const context = { cluster: 'lab', user: 'lab', namespace: 'default' }
   const config = {
     apiVersion: 'v1',
     kind: 'Config',
     clusters: [{ name: 'lab', cluster }],
     users: [{ name: 'lab', user: { token } }],
-    contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'lab', namespace } }],
+    contexts: [{ name: 'lab', context }],
     'current-context': 'lab',
   }
   return `${JSON.stringify(config, null, 2)}\n`
 }
 
-/** Out of a kubeconfig of ours, which has one cluster and one user. */
-function accessIn(text: string): ApiAccess {
-  const config: unknown = parse(text)
+/** A kubeconfig of ours, which has one cluster, one user and one context. */
+function readKubeconfig(sandbox: Sandbox, space: string, file: string): ApiAccess {
+  const config: unknown = parse(readFileSync(outsidePath(sandbox, space, file), 'utf8'))
   const only = (list: string, field: string): Record<string, unknown> => {
     const entries = isRecord(config) && Array.isArray(config[list]) ? config[list] : []
     const [entry]: unknown[] = entries
     const value = isRecord(entry) ? entry[field] : undefined
     return isRecord(value) ? value : {}
   }
-  const cluster = only('clusters', 'cluster')
   const { token } = only('users', 'user')
-  const { server, 'certificate-authority-data': ca } = cluster
-  if (typeof server !== 'string' || typeof ca !== 'string' || typeof token !== 'string')
-    throw new GatewayError('BAD_FILE', 'the kubeconfig of the lab API names no server, CA or token')
-  return { server, token, ca: Buffer.from(ca, 'base64').toString(), namespace: 'default' }
+  const { server, 'certificate-authority-data': ca } = only('clusters', 'cluster')
+  const { namespace = 'default' } = only('contexts', 'context')
+  const texts = [server, ca, token, namespace].filter(value => typeof value === 'string')
+  if (texts.length < 4)
+    throw new GatewayError('BAD_FILE', `${file} on ${space} names no server, CA or token`)
+  return {
+    server: texts[0],
+    ca: Buffer.from(texts[1], 'base64').toString(),
+    token: texts[2],
+    namespace: texts[3],
+  }
 }

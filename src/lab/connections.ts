@@ -7,6 +7,7 @@ import type { Gateway } from '../kube/resources/gateway.ts'
 import { formatAddress } from '../net/address.ts'
 import { GatewayError } from '../net/errors.ts'
 import { gatewaysOf } from './api.ts'
+import { lastWordsOf } from './daemon.ts'
 import { forEachOf, type Lab } from './lab.ts'
 import type { ClusterPlan } from './topology.ts'
 
@@ -34,7 +35,10 @@ async function brokenOf(lab: Lab, cluster: ClusterPlan): Promise<readonly string
   const others = lab.plan.clusterPlans.filter(other => other !== cluster)
   try {
     const gateways = await gatewaysOf(lab, cluster)
-    return brokenAmong(cluster.name, gateways, names(others))
+    const broken = brokenAmong(cluster.name, gateways, names(others))
+    if (gateways.length > 0 || broken.length === 0) return broken
+    const said = lastWordsOf(lab.sandbox, cluster.gateway.space, 'gateway')
+    return [`${broken[0]}${said === '' ? '' : `; its log ends with: ${said}`}`]
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error
     return [error.message]

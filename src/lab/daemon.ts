@@ -1,11 +1,11 @@
 // Starts a long-living program of a lab inside a space. It is a child of the sandbox's holder, not of
-// the command that made it, tells when it serves by a line on descriptor 3, and leaves its number (that
-// of inside) and what it said in its space's /run/hawser.
+// the command that made it, may tell when it serves by a line on descriptor 3, and leaves its number
+// (that of inside) and what it said in its space's /run/hawser.
 
 import { readFileSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { GatewayError } from '../net/errors.ts'
-import { start } from './process.ts'
+import { ended, start } from './process.ts'
 import { entered, mustRunIn, outsidePath, type Sandbox } from './sandbox.ts'
 
 export interface Daemon {
@@ -16,21 +16,34 @@ export interface Daemon {
   /** An open file that it finds on descriptor 4. */
   readonly inherited?: number
   readonly environment?: Readonly<Record<string, string>>
+  /** Else the program is as good as ready once it is started: others wait for what it does. */
+  readonly tellsReadiness: boolean
 }
 
 const readyLimitMs = 30_000
 
-/** Starts a program in a session of its own; resolves when it has written to descriptor 3. */
+/** Starts a program in a session of its own; resolves when it has told that it is ready. */
 export async function startDaemon(sandbox: Sandbox, daemon: Daemon): Promise<void> {
-  const { space, name, command, inherited, environment } = daemon
+  const { space, name, command, inherited, environment, tellsReadiness } = daemon
   const log = `/run/hawser/${name}.log`
   // setsid makes the process that writes its number and then is the program.
   const inner = `echo $$ >/run/hawser/${name}.pid; exec "$@"`
   const script = `exec setsid -f sh -c '${inner}' sh "$@" >>${log} 2>&1`
   const child = start(entered(sandbox, space, ['sh', '-c', script, 'sh', ...command]), {
-    stdio: ['ignore', 'ignore', 'ignore', 'pipe', inherited ?? 'ignore'],
+    stdio: [
+      'ignore',
+      'ignore',
+      'ignore',
+      tellsReadiness ? 'pipe' : 'ignore',
+      inherited ?? 'ignore',
+    ],
     env: { ...process.env, ...environment },
   })
+  if (!tellsReadiness) {
+    const code = await ended(child)
+    if (code === 0) return
+    throw new GatewayError('EFAILED', `cannot start ${name} on ${space}: exit code ${code}`)
+  }
   const failed = new Promise<string>(resolve =>
     child.once('error', cause => resolve(String(cause))),
   )
@@ -66,6 +79,11 @@ function readiness(pipe: Readable): Promise<string | undefined> {
     pipe.once('end', () => settle('ended before it was ready'))
     pipe.once('error', cause => settle(String(cause)))
   })
+}
+
+/** What a daemon said last, for whoever waits in vain for what it should do. */
+export function lastWordsOf(sandbox: Sandbox, space: string, name: string): string {
+  return lastWords(outsidePath(sandbox, space, `/run/hawser/${name}.log`)).error
 }
 
 /** The end of a log: its last error and, where one follows, what to try. */

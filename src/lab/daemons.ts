@@ -10,7 +10,6 @@
 
 import { closeSync, openSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { accessFiles } from './access.ts'
 import { type Daemon, startDaemon } from './daemon.ts'
 import { inSandbox, type Sandbox } from './sandbox.ts'
 import {
@@ -29,6 +28,15 @@ export const joinFile = '/run/hawser/broker-info.subm'
 export const brokerDaemonName = 'broker'
 export const brokerPort = 6443
 const apiPort = 6443
+const apiDirectory = '/run/hawser/api'
+const brokerDirectory = '/run/hawser/broker'
+
+/** What they write for those who may. */
+export const apiKubeconfigs = {
+  admin: `${apiDirectory}/admin.kubeconfig`,
+  component: `${apiDirectory}/component.kubeconfig`,
+} as const
+export const brokerKubeconfig = `${brokerDirectory}/admin.kubeconfig`
 
 const readyFd = ['--ready-fd', '3'] as const
 
@@ -42,9 +50,10 @@ export function startBroker(sandbox: Sandbox): Promise<void> {
     space: brokerSpace,
     name: brokerDaemonName,
     command: [
-      ...[hawser, 'broker', 'serve', '--data', '/run/hawser/broker'],
-      ...['--listen', `${brokerAddress}:${brokerPort}`, '--join-file', joinFile, ...readyFd],
+      ...[hawser, 'broker', 'serve', '--data', brokerDirectory],
+      ...['--listen', `${brokerAddress}:${brokerPort}`, '--write-info', joinFile, ...readyFd],
     ],
+    tellsReadiness: true,
   })
 }
 
@@ -54,10 +63,11 @@ export function startApi(sandbox: Sandbox, cluster: ClusterPlan): Promise<void> 
     space,
     name: 'api',
     command: [
-      ...[hawser, 'lab', 'api', '--data', '/run/hawser/api'],
-      ...['--listen', `${address}:${apiPort}`, '--kubeconfig', accessFiles.kubeconfig],
-      ...['--service-cidr', `${cluster.serviceCidr},${cluster.serviceCidr6}`, ...readyFd],
+      ...[hawser, 'api', 'serve', '--data', apiDirectory, '--memory', '--sandboxed'],
+      ...['--listen', `${address}:${apiPort}`, ...readyFd],
+      ...['--service-cidr', cluster.serviceCidr, '--service-cidr', cluster.serviceCidr6],
     ],
+    tellsReadiness: true,
   })
 }
 
@@ -70,6 +80,7 @@ export async function startNodeAgent(sandbox: Sandbox, cluster: ClusterPlan): Pr
       name: 'node-agent',
       command: [process.execPath, program, String(cluster.index)],
       inherited,
+      tellsReadiness: true,
     })
   } finally {
     closeSync(inherited)
@@ -89,25 +100,27 @@ export function startDatapath(
       ...[hawser, 'datapath', '--interface', plan.interfaceName, ...mtu],
       ...['--socket', datapathSocket(plan), ...readyFd],
     ],
+    tellsReadiness: true,
   })
 }
 
-export function startGateway(sandbox: Sandbox, plan: LabPlan, cluster: ClusterPlan) {
+export function startGateway(sandbox: Sandbox, plan: LabPlan, cluster: ClusterPlan): Promise<void> {
+  const { cipher } = plan
   return startDaemon(sandbox, {
-    ...onNode(cluster.gateway, 'gateway'),
-    environment: {
-      ...nodeEnvironment(cluster.gateway),
+    ...onNode(cluster, cluster.gateway, 'gateway', {
       HAWSER_STATE_DIR: '/run/hawser/state',
-      HAWSER_CIPHERS: plan.cipher === undefined || plan.cipher === 'auto' ? '' : plan.cipher.join(),
-    },
+      // None named is all of them, of which a cable takes the fastest.
+      HAWSER_CIPHERS: cipher === undefined || cipher === 'auto' ? '' : cipher.join(),
+    }),
   })
 }
 
-export function startRouteAgent(sandbox: Sandbox, node: NodePlan): Promise<void> {
-  return startDaemon(sandbox, {
-    ...onNode(node, 'route-agent'),
-    environment: nodeEnvironment(node),
-  })
+export function startRouteAgent(
+  sandbox: Sandbox,
+  cluster: ClusterPlan,
+  node: NodePlan,
+): Promise<void> {
+  return startDaemon(sandbox, onNode(cluster, node, 'route-agent', {}))
 }
 
 export function startPageServer(
@@ -120,14 +133,28 @@ export function startPageServer(
     space: pod.space,
     name: 'page-server',
     command: [process.execPath, program, `${cluster.name}/${pod.name}`],
+    tellsReadiness: true,
   })
 }
 
-function onNode({ space }: NodePlan, name: string): Daemon {
-  return { space, name, command: [hawser, name, ...readyFd] }
-}
-
-/** What a DaemonSet would tell its pods. */
-function nodeEnvironment({ hostname }: NodePlan): Record<string, string> {
-  return { NODE_NAME: hostname, HAWSER_HOSTNAME: hostname, KUBECONFIG: accessFiles.kubeconfig }
+/** As a DaemonSet's pod: its account is where the kubelet mounts it, the rest is in the environment. */
+function onNode(
+  { gateway }: ClusterPlan,
+  { space, hostname }: NodePlan,
+  name: string,
+  environment: Readonly<Record<string, string>>,
+): Daemon {
+  return {
+    space,
+    name,
+    command: [hawser, name],
+    environment: {
+      KUBERNETES_SERVICE_HOST: gateway.address,
+      KUBERNETES_SERVICE_PORT: String(apiPort),
+      NODE_NAME: hostname,
+      HAWSER_HOSTNAME: hostname,
+      ...environment,
+    },
+    tellsReadiness: false,
+  }
 }

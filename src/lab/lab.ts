@@ -10,8 +10,9 @@ import type { DatapathStatus } from '../tables/status.ts'
 import { DatapathClient } from '../wire/client.ts'
 import { shareAccess } from './access.ts'
 import {
+  apiKubeconfigs,
+  brokerKubeconfig,
   datapathSocket,
-  joinFile,
   startApi,
   startBroker,
   startDatapath,
@@ -136,7 +137,7 @@ async function build(lab: Lab, note: (text: string) => void): Promise<void> {
   await mustRunIn(sandbox, undefined, ['sh', '-es'], { input: linkScript(plan) })
   note(`starting a broker and ${clusterPlans.length} API servers`)
   await atOnce([() => startBroker(sandbox), ...each(clusterPlans, c => startApi(sandbox, c))])
-  shareAccess(sandbox, plan, joinFile)
+  shareAccess(sandbox, plan, apiKubeconfigs, brokerKubeconfig)
   note('registering nodes and pods')
   await atOnce([
     ...each(clusterPlans, cluster => startNodeAgent(sandbox, cluster)),
@@ -145,10 +146,10 @@ async function build(lab: Lab, note: (text: string) => void): Promise<void> {
   note(`joining ${clusterPlans.length} clusters with the broker's file`)
   await atOnce(each(clusterPlans, cluster => joinCluster(lab, cluster)))
   note(`starting ${clusterPlans.length} gateways and a route agent on each node`)
-  const nodes = clusterPlans.flatMap(nodesOf)
+  const nodes = clusterPlans.flatMap(cluster => nodesOf(cluster).map(node => ({ cluster, node })))
   await atOnce([
     ...each(clusterPlans, cluster => startGateway(sandbox, plan, cluster)),
-    ...each(nodes, node => startRouteAgent(sandbox, node)),
+    ...each(nodes, ({ cluster, node }) => startRouteAgent(sandbox, cluster, node)),
   ])
   note('starting a page server in each pod')
   const pods = clusterPlans.flatMap(cluster => podsOf(cluster).map(pod => ({ cluster, pod })))
