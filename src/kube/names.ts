@@ -51,6 +51,9 @@ export const annotation = {
   globalnetEnabled: 'lighthouse.submariner.io/globalnet-enabled',
   /** On a ServiceExport and its aggregated ServiceImport: wants a clusterset IP, or wants none. */
   useClustersetIp: 'lighthouse.submariner.io/use-clusterset-ip',
+  /** On an aggregated ServiceImport: the service that it stands for, and its namespace. */
+  serviceName: 'multicluster.kubernetes.io/service-name',
+  sourceNamespace: 'lighthouse.submariner.io/sourceNamespace',
   /** On that ServiceImport: the cluster whose range the IP is from. */
   clustersetIpAllocatedBy: 'lighthouse.submariner.io/clusterset-ip-allocated-by',
   /** On a GlobalIngressIP: the address that it stands for. */
@@ -166,7 +169,10 @@ export function leaseIdentity(hostname: string): string {
   return `${hostname}-submariner-gateway`
 }
 
+/** On an aggregated ServiceImport, with a cluster behind it. */
+export const exportTimestampPrefix = 'timestamp.submariner.io/'
+
 /** On an aggregated ServiceImport: when that cluster exported it, in nanoseconds since 1970. */
 export function exportTimestampAnnotation(clusterId: string): string {
-  return `timestamp.submariner.io/${ensureValidName(clusterId.slice(0, nameBytesMost))}`
+  return `${exportTimestampPrefix}${ensureValidName(clusterId.slice(0, nameBytesMost))}`
 }
