@@ -3,10 +3,10 @@
 // follows from its name, or from an annotation, which an admin alone can write.
 
 import { createHash } from 'node:crypto'
-import { annotation, memberAccountName, objectName } from '../kube/names.ts'
 import { isRecord } from '../kube/errors.ts'
+import { annotation, memberAccountName, objectName } from '../kube/names.ts'
 import { type Role, roles, type User } from './authorize.ts'
-import { type Body, isDeleting, namespaceOf, nameOf, textAt, uidOf, withMeta } from './body.ts'
+import { type Body, isDeleting, nameOf, namespaceOf, textAt, uidOf, withMeta } from './body.ts'
 import { secretKind } from './builtin-kinds.ts'
 import type { Change } from './history.ts'
 import { invalid, required } from './refusal.ts'
@@ -43,7 +43,10 @@ export class Accounts {
     const secret = this.#store.get('secrets', this.#tokens.get(hash) ?? '')
     if (secret === undefined) return undefined
     const account = this.#accountOf(secret.body)
-    if (account === undefined || textAt(secret.body, 'metadata', 'annotations', accountUid) !== uidOf(account)) {
+    if (
+      account === undefined ||
+      textAt(secret.body, 'metadata', 'annotations', accountUid) !== uidOf(account)
+    ) {
       return undefined
     }
     return { hash, user: this.#userOf(account) }
@@ -93,9 +96,15 @@ export class Accounts {
       .filter(
         ({ body }) =>
           textAt(body, 'type') === tokenType &&
-          textAt(body, 'metadata', 'annotations', annotation.serviceAccountName) === nameOf(account),
+          textAt(body, 'metadata', 'annotations', annotation.serviceAccountName) ===
+            nameOf(account),
       )
       .map(({ key }) => key)
+  }
+
+  /** A token Secret whose account is gone. */
+  isOrphan(secret: Body): boolean {
+    return textAt(secret, 'type') === tokenType && this.#accountOf(secret) === undefined
   }
 
   #index(key: string, body: Body): void {
@@ -153,4 +162,3 @@ function hashOf(token: string): string {
 function base64(text: string): string {
   return Buffer.from(text).toString('base64')
 }
-

@@ -2,12 +2,12 @@
 // the same function whether somebody may update a Cluster.
 //
 //   admin      everything
-//   member     on the broker: reads what members share, writes it, but updates the Cluster of its own id
-//              alone; its own token and the PSK are the only Secrets that it may read, by their names
+//   member     on the broker: broker/roles.ts says what; its own token and the PSK are the only Secrets that
+//              it may read, by their names
 //   component  in a cluster: reads everything, writes all but namespaces, accounts and Secrets
 //   reader     reads everything but Secrets
 
-import { ensureValidName, memberTokenName, objectName } from '../kube/names.ts'
+import { memberRules, type PolicyRule } from '../broker/roles.ts'
 import type { Verb } from './kind.ts'
 
 export type Role = 'admin' | 'member' | 'component' | 'reader'
@@ -57,29 +57,21 @@ export function isAllowed(user: User, attributes: Attributes): boolean {
 
 const adminResources: readonly string[] = ['namespaces', 'serviceaccounts', 'secrets']
 
-/** What members write; which of them whose, the trust rule says. */
-const shared: readonly string[] = [
-  'endpoints.submariner.io',
-  'endpointslices.discovery.k8s.io',
-  'serviceimports.multicluster.x-k8s.io',
-]
-
-function mayMember(user: User, { verb, resource, namespace, name }: Attributes): boolean {
+/** A member's rules are those that it has on a real server, within the namespace of the broker. */
+function mayMember(user: User, attributes: Attributes): boolean {
+  const { verb, resource, namespace, name } = attributes
   if (resource === 'namespaces') return verb === 'get' && name === user.namespace
-  if (namespace !== user.namespace) return false
-  if (shared.includes(resource)) return true
-  switch (resource) {
-    case 'clusters.submariner.io':
-      // The name of a new object is not known yet where this is asked; the trust rule looks at it.
-      return reads.includes(verb) || verb === 'create' || name === ensureValidName(user.clusterId)
-    case 'brokers.submariner.io':
-      return reads.includes(verb)
-    case 'secrets':
-      return (
-        reads.includes(verb) &&
-        (name === memberTokenName(user.clusterId) || name === objectName.pskSecret)
-      )
-    default:
-      return false
-  }
+  const isThere = namespace === user.namespace
+  return isThere && memberRules(user.clusterId).some(rule => covers(rule, attributes))
+}
+
+function covers(rule: PolicyRule, { verb, resource, subresource, name }: Attributes): boolean {
+  const [plural, ...group] = resource.split('.')
+  const wanted = subresource === '' ? plural : `${plural}/${subresource}`
+  return (
+    rule.apiGroups.includes(group.join('.')) &&
+    rule.resources.includes(wanted) &&
+    rule.verbs.includes(verb) &&
+    (rule.resourceNames === undefined || rule.resourceNames.includes(name))
+  )
 }

@@ -254,7 +254,10 @@ export const serviceKind: Kind = {
   fields: ['spec.clusterIP', 'spec.type'],
   schema: object({
     spec: openFields({
-      type: { ...oneOf('ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'), default: 'ClusterIP' },
+      type: {
+        ...oneOf('ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'),
+        default: 'ClusterIP',
+      },
       sessionAffinity: { ...oneOf('None', 'ClientIP'), default: 'None' },
       ...{ clusterIP: text, clusterIPs: list(text), ipFamilies: list(oneOf('IPv4', 'IPv6')) },
       ipFamilyPolicy: oneOf('SingleStack', 'PreferDualStack', 'RequireDualStack'),
@@ -303,15 +306,17 @@ export const definitionKind: Kind = {
   shortNames: ['crd', 'crds'],
   verbs: readVerbs,
   schema: object({ spec: open, status: open }),
-  columns: [
-    nameColumn,
-    column('Created At', textCell('metadata', 'creationTimestamp')),
-  ],
+  columns: [nameColumn, column('Created At', textCell('metadata', 'creationTimestamp'))],
   mergeKeys: metaKeys,
 }
 
 function containerKeys(...paths: readonly string[]): Record<string, string> {
-  const inner = { '': 'name', '.env': 'name', '.ports': 'containerPort', '.volumeMounts': 'mountPath' }
+  const inner = {
+    '': 'name',
+    '.env': 'name',
+    '.ports': 'containerPort',
+    '.volumeMounts': 'mountPath',
+  }
   const all = { ...inner, '.volumeDevices': 'devicePath' }
   return Object.fromEntries(
     paths.flatMap(path => Object.entries(all).map(([end, key]) => [`${path}${end}`, key])),

@@ -82,7 +82,8 @@ function annotationCauses(annotations: Body): Cause[] {
 function keyCauses(key: string, field: string): Cause[] {
   const [name, prefix, ...more] = key.split('/').reverse()
   const isPrefix =
-    prefix === undefined || (prefix.length <= 253 && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(prefix))
+    prefix === undefined ||
+    (prefix.length <= 253 && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(prefix))
   const isKey = more.length === 0 && isPrefix && name.length <= 63 && labelPart.test(name)
   const why =
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end " +
@@ -95,7 +96,9 @@ function ownerCauses(owners: readonly unknown[]): Cause[] {
   const empty = owners.flatMap((owner, i) =>
     ['apiVersion', 'kind', 'name', 'uid']
       .filter(field => textAt(owner, field) === '')
-      .map(field => required(`metadata.ownerReferences[${i}].${field}`, `${field} must not be empty`)),
+      .map(field =>
+        required(`metadata.ownerReferences[${i}].${field}`, `${field} must not be empty`),
+      ),
   )
   if (controllers.length <= 1) return empty
   const why = 'Only one reference can have Controller set to true'
@@ -117,4 +120,3 @@ export function changeCauses(before: Body, after: Body): Cause[] {
 export function ownersOf(body: Body): readonly string[] {
   return listAt(body, 'metadata', 'ownerReferences').map(owner => textAt(owner, 'uid'))
 }
-

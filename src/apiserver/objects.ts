@@ -12,8 +12,8 @@ import {
   isDeleting,
   isSame,
   metaOf,
-  namespaceOf,
   nameOf,
+  namespaceOf,
   recordAt,
   textAt,
   uidOf,
@@ -112,13 +112,21 @@ export class Objects {
     if (part === 'status') {
       return ordered({ ...before, status: given['status'] })
     }
-    const body = withMeta(ordered(kind.hasStatus ? { ...given, status: before['status'] } : given), {
-      ...{ name, namespace: old['namespace'], uid: old['uid'], generateName: old['generateName'] },
-      ...{ creationTimestamp: old['creationTimestamp'], generation: old['generation'] },
-      deletionTimestamp: old['deletionTimestamp'],
-      deletionGracePeriodSeconds: old['deletionGracePeriodSeconds'],
-      ...{ managedFields: undefined, selfLink: undefined, resourceVersion: undefined },
-    })
+    const body = withMeta(
+      ordered(kind.hasStatus ? { ...given, status: before['status'] } : given),
+      {
+        ...{
+          name,
+          namespace: old['namespace'],
+          uid: old['uid'],
+          generateName: old['generateName'],
+        },
+        ...{ creationTimestamp: old['creationTimestamp'], generation: old['generation'] },
+        deletionTimestamp: old['deletionTimestamp'],
+        deletionGracePeriodSeconds: old['deletionGracePeriodSeconds'],
+        ...{ managedFields: undefined, selfLink: undefined, resourceVersion: undefined },
+      },
+    )
     refuseFor(kind, name, [...metadataCauses(kind, body), ...changeCauses(before, body)])
     return counted(kind, before, body)
   }
@@ -183,14 +191,15 @@ function counted(kind: Kind, before: Body, after: Body): Body {
 
 function checkVersion(kind: Kind, before: Body, given: Body): void {
   const name = nameOf(before)
+  checkUid(kind, before, uidOf(given))
   const version = textAt(given, 'metadata', 'resourceVersion')
-  if (version === '' || version === '0') {
-    if (!kind.isCustom && kind.kind !== 'Lease') return checkUid(kind, before, uidOf(given))
+  const isUnnumbered = version === '' || version === '0'
+  if (isUnnumbered && (kind.isCustom || kind.kind === 'Lease')) {
     const why = 'must be specified for an update'
     throw invalid(kind, name, [badValue('metadata.resourceVersion', 0, why)])
   }
-  checkUid(kind, before, uidOf(given))
-  if (version !== metaOf(before)['resourceVersion']) throw conflict(kind, name, staleWords)
+  if (isUnnumbered || version === metaOf(before)['resourceVersion']) return
+  throw conflict(kind, name, staleWords)
 }
 
 function checkUid(kind: Kind, before: Body, uid: string): void {
@@ -211,4 +220,3 @@ function checkPreconditions(kind: Kind, body: Body, conditions: Preconditions): 
 export function refuseFor(kind: Kind, name: string, causes: readonly Cause[]): void {
   if (causes.length > 0) throw invalid(kind, name, causes)
 }
-

@@ -15,7 +15,10 @@ export function list(items: Schema): Schema {
   return { type: 'array', items }
 }
 
-export function fields(properties: Readonly<Record<string, Schema>>, ...required: string[]): Schema {
+export function fields(
+  properties: Readonly<Record<string, Schema>>,
+  ...required: string[]
+): Schema {
   return { type: 'object', properties, ...(required.length === 0 ? {} : { required }) }
 }
 
@@ -29,7 +32,10 @@ export function oneOf(...values: readonly string[]): Schema {
 }
 
 /** A whole object: the fields besides apiVersion, kind and metadata. */
-export function object(properties: Readonly<Record<string, Schema>>, ...required: string[]): Schema {
+export function object(
+  properties: Readonly<Record<string, Schema>>,
+  ...required: string[]
+): Schema {
   const frame = { apiVersion: text, kind: text, metadata: open }
   return fields({ ...frame, ...properties }, ...required)
 }

@@ -114,7 +114,13 @@ function causesOf(validator: Validator, schema: Schema, body: Body): Cause[] {
   const [, errors] = validator.Errors(body)
   return errors.flatMap(error => {
     const path = error.instancePath.split('/').slice(1).map(unescaped)
-    return wordsOf(error.keyword, error.params as Params, valueAt(body, path), fieldOf(path), schema)
+    return wordsOf(
+      error.keyword,
+      error.params as Params,
+      valueAt(body, path),
+      fieldOf(path),
+      schema,
+    )
   })
 }
 

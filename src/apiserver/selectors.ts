@@ -27,8 +27,8 @@ export function parseSelectors(kind: Kind, labels: string, fields: string): Sele
   }
 }
 
-const key = String.raw`[A-Za-z0-9](?:[A-Za-z0-9_./-]*[A-Za-z0-9])?`
-const value = String.raw`[A-Za-z0-9_.-]*`
+const key = '[A-Za-z0-9](?:[A-Za-z0-9_./-]*[A-Za-z0-9])?'
+const value = '[A-Za-z0-9_.-]*'
 const term = new RegExp(
   String.raw`^\s*(?:(?<not>!)\s*)?(?<key>${key})\s*` +
     String.raw`(?:(?<sign>==|!=|=)\s*(?<value>${value})|(?<word>in|notin)\s*\((?<set>[^()]*)\))?\s*(?:,|$)`,
@@ -40,7 +40,11 @@ export function parseLabels(text: string): Matcher[] {
   while (rest.trim() !== '') {
     const found = term.exec(rest)
     const groups = found?.groups
-    if (found === null || groups === undefined || (groups['not'] && (groups['sign'] || groups['word']))) {
+    if (
+      found === null ||
+      groups === undefined ||
+      (groups['not'] && (groups['sign'] || groups['word']))
+    ) {
       throw badRequest(`unable to parse requirement: found ${JSON.stringify(rest.trim())}`)
     }
     matchers.push(labelMatcher(groups))

@@ -8,7 +8,7 @@ import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { GatewayError } from '../net/errors.ts'
-import type { Log, LogEntry, Logged, LoggedRow } from './store.ts'
+import { type Log, type LogEntry, LogError, type Logged, type LoggedRow } from './store.ts'
 
 /** Of the tables; another one is not touched. */
 const schemaVersion = 1
@@ -89,7 +89,7 @@ export class SqliteLog implements Log {
       database.exec('COMMIT')
     } catch (error) {
       if (database.isTransaction) database.exec('ROLLBACK')
-      throw error
+      throw new LogError(error instanceof Error ? error.message : String(error), { cause: error })
     }
   }
 

@@ -32,9 +32,14 @@ export interface LogEntry {
 
 export interface Log {
   load(): Logged
-  /** It is on disk when this returns. When it throws, nothing of it is. */
+  /** It is on disk when this returns. Throws LogError, and then nothing of it is. */
   append(entry: LogEntry): void
   close(): void
+}
+
+/** The log could not take a change; the store is as it was. */
+export class LogError extends Error {
+  override readonly name = 'LogError'
 }
 
 /** For the simulation and for tests: forgets. */

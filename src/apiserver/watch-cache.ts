@@ -79,6 +79,11 @@ export class ObjectWatch {
     }
   }
 
+  /** It fell out of the history before it was read. */
+  isLost(): boolean {
+    return this.#history.at(this.#resource, this.#position) === 'gone'
+  }
+
   /** Everything up to that version has been sent. */
   bookmark(version: number, isInitialEnd = false): string {
     const annotations = isInitialEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}
