@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { GatewayError } from '../net/errors.ts'
-import { ended, start } from './process.ts'
+import { ended, errorIn, start } from './process.ts'
 import { entered, mustRunIn, outsidePath, type Sandbox } from './sandbox.ts'
 
 export interface Daemon {
@@ -86,19 +86,11 @@ export function lastWordsOf(sandbox: Sandbox, space: string, name: string): stri
   return lastWords(outsidePath(sandbox, space, `/run/hawser/${name}.log`)).error
 }
 
-/** The end of a log: its last error and, where one follows, what to try. */
-function lastWords(file: string): { readonly error: string; readonly hint?: string } {
-  let lines: string[] = []
+function lastWords(file: string): ReturnType<typeof errorIn> {
   try {
-    lines = readFileSync(file, 'utf8').trimEnd().split('\n')
+    return errorIn(readFileSync(file, 'utf8'))
   } catch {
     // The program did not get as far as to open it.
+    return { error: '' }
   }
-  const last = lines.at(-1) ?? ''
-  if (!last.startsWith('try: ')) return { error: withoutName(last) }
-  return { error: withoutName(lines.at(-2) ?? ''), hint: last.slice('try: '.length) }
-}
-
-function withoutName(line: string): string {
-  return line.replace(/^hawser: /, '')
 }

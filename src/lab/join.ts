@@ -3,9 +3,10 @@
 
 import { copyFileSync } from 'node:fs'
 import { GatewayError } from '../net/errors.ts'
+import { accessFiles } from './access.ts'
 import { hawser, joinFile } from './daemons.ts'
 import type { Lab } from './lab.ts'
-import { lastWords } from './process.ts'
+import { errorIn } from './process.ts'
 import { outsidePath, runIn } from './sandbox.ts'
 import { brokerSpace, type ClusterPlan } from './topology.ts'
 
@@ -17,17 +18,14 @@ export async function joinCluster({ plan, sandbox }: Lab, cluster: ClusterPlan):
     outsidePath(sandbox, brokerSpace, joinFile),
     outsidePath(sandbox, gateway.space, joinFile),
   )
-  const result = await runIn(
-    sandbox,
-    gateway.space,
-    [
-      ...[hawser, 'join', joinFile, '--clusterid', name, '--cable-driver', plan.driver],
-      ...['--clustercidr', `${podCidr},${podCidr6}`],
-      ...['--servicecidr', `${serviceCidr},${serviceCidr6}`],
-      ...['--natt=false', '--gateway-node', gateway.hostname],
-    ],
-    { timeoutMs: 60_000 },
-  )
+  const command = [
+    ...[hawser, 'join', joinFile, '--kubeconfig', accessFiles.kubeconfig, '--clusterid', name],
+    ...['--cable-driver', plan.driver, '--natt=false', '--gateway-node', gateway.hostname],
+    ...['--clustercidr', `${podCidr},${podCidr6}`],
+    ...['--servicecidr', `${serviceCidr},${serviceCidr6}`],
+  ]
+  const result = await runIn(sandbox, gateway.space, command, { timeoutMs: 60_000 })
   if (result.code === 0) return
-  throw new GatewayError('EFAILED', `${name} cannot join: ${lastWords(result)}`)
+  const { error, ...more } = errorIn(result.stderr)
+  throw new GatewayError('EFAILED', `${name} cannot join: ${error}`, more)
 }

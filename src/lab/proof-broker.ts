@@ -113,6 +113,10 @@ async function until(
 
 function failed(lab: Lab, reason: string): Outcome {
   const [east] = lab.plan.clusterPlans
-  const hint = labCommandLine(lab.plan, 'exec', `${east.name}/gateway -- bin/hawser show all`)
+  const hint = labCommandLine(
+    lab.plan,
+    'exec',
+    `${east.name}/gateway -- bin/hawser show connections`,
+  )
   return { holds: false, reason, hint }
 }

@@ -1,12 +1,13 @@
 // Proofs by the objects: the tables of connections and endpoints as `hawser show` prints them, and what
 // `kubectl get` would show of Hawser's objects, asked of the API as kubectl asks.
 
+import { accessFiles } from './access.ts'
 import { type ApiTable, tableOf } from './api.ts'
 import { brokenConnections } from './connections.ts'
 import { hawser } from './daemons.ts'
 import { labCommandLine } from './hints.ts'
 import type { Lab } from './lab.ts'
-import { lastWords } from './process.ts'
+import { errorIn } from './process.ts'
 import type { Outcome, Proof } from './proof.ts'
 import { runIn } from './sandbox.ts'
 import type { ClusterPlan } from './topology.ts'
@@ -41,13 +42,13 @@ async function shown(
   what: 'connections' | 'endpoints',
   clusters: readonly string[],
 ): Promise<Outcome> {
-  const command = [hawser, 'show', what]
+  const command = [hawser, 'show', what, '--kubeconfig', accessFiles.kubeconfig]
   const { stdout, ...result } = await runIn(lab.sandbox, cluster.gateway.space, command)
   const lines = stdout.trimEnd().split('\n')
   const missing = clusters.filter(name => !lines.some(line => line.split(/\s+/).includes(name)))
   const reason =
     result.code !== 0
-      ? lastWords({ ...result, stdout: '' })
+      ? errorIn(result.stderr).error
       : missing.length > 0
         ? `hawser show ${what} does not name ${missing.join(', ')}`
         : undefined
@@ -74,7 +75,7 @@ async function kubectlGet(lab: Lab): Promise<Outcome> {
       return {
         holds: false,
         reason: `${plural}.submariner.io: ${table.rows.length} objects, not ${count}`,
-        hint: labCommandLine(lab.plan, 'exec', `${east.name}/gateway -- bin/hawser show all`),
+        hint: labCommandLine(lab.plan, 'exec', `${east.name}/gateway -- bin/hawser show gateways`),
       }
     figures.push(`${count} ${plural}`)
     views.push(formatted(table))
