@@ -139,12 +139,12 @@ function acceptAll(
   owned.book.claim([...clusterCidrs, ...serviceCidrs, ...globalCidrs], settings.clusterId)
   owned.book.claim(reservedSubnets, 'no cluster')
   owned.book.claim(ownAddresses(self.privateIps, self.publicIps), 'this gateway')
-  return clusters.map(published => {
-    const { clusterId } = published
-    const cluster = acceptCluster(published, owned, problems)
+  // All claims first: then a foreign subnet can be said to be whose.
+  const claimed = clusters.map(cluster => acceptCluster(cluster, owned, problems))
+  return claimed.map(cluster => {
+    const { clusterId } = cluster
     const endpoint = endpoints.get(clusterId)
-    const accepted = endpoint && acceptEndpoint(endpoint, owned, problems)
-    return { clusterId, cluster, endpoint: accepted }
+    return { clusterId, cluster, endpoint: endpoint && acceptEndpoint(endpoint, owned, problems) }
   })
 }
 
