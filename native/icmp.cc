@@ -2,8 +2,8 @@
 // when wanted, requests out, and all replies that have arrived in one call.
 //
 // A raw socket sees the replies to everybody's requests: the caller knows its own by their payload.
-// Without CAP_NET_RAW it is a ping socket, where the kernel chooses the identifier. Replies carry the
-// kernel's time of arrival, so a round trip does not depend on when somebody looks.
+// Without CAP_NET_RAW it is a ping socket, where the kernel chooses the identifier. Replies carry
+// the kernel's time of arrival, so a round trip does not depend on when somebody looks.
 #include <net/if.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
@@ -42,11 +42,11 @@ double Now(clockid_t clock) {
   return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
 }
 
-struct Kind {
+struct SocketKind {
   bool ipv6, raw;
 };
 
-bool KindOf(int fd, Kind& kind) {
+bool KindOf(int fd, SocketKind& kind) {
   int domain = 0, type = 0;
   socklen_t length = sizeof domain;
   if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) != 0) return false;
@@ -101,9 +101,9 @@ double ArrivalOf(msghdr& message) {
   return now;
 }
 
-// The echo reply in a received message: past the IP header that a raw IPv4 socket delivers, and with
-// a good checksum where the kernel has not looked at it. nullptr: it is none.
-const uint8_t* FindReply(const uint8_t* bytes, size_t& length, Kind kind) {
+// The echo reply in a received message: past the IP header that a raw IPv4 socket delivers, and
+// with a good checksum where the kernel has not looked at it. nullptr: it is none.
+const uint8_t* FindReply(const uint8_t* bytes, size_t& length, SocketKind kind) {
   if (kind.raw && !kind.ipv6) {
     if (length < kIpv4Bytes || bytes[0] >> 4 != 4) return nullptr;
     const size_t header = static_cast<size_t>(bytes[0] & 15) * 4;
@@ -117,7 +117,7 @@ const uint8_t* FindReply(const uint8_t* bytes, size_t& length, Kind kind) {
   return bytes[0] == wanted && bytes[1] == 0 ? bytes : nullptr;
 }
 
-void StoreReply(const uint8_t* reply, size_t length, const sockaddr_in6& from, Kind kind,
+void StoreReply(const uint8_t* reply, size_t length, const sockaddr_in6& from, SocketKind kind,
                 double* words, uint8_t* bytes) {
   const size_t payload = length - kHeaderBytes;
   const size_t kept = payload < kPayloadMost ? payload : kPayloadMost;
@@ -138,11 +138,13 @@ void StoreReply(const uint8_t* reply, size_t length, const sockaddr_in6& from, K
 Napi::Value OpenIcmp(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Napi::Object options = ObjectArgument(info, 0);
-  const bool ipv6 = IntOption(options, "family", 4, 6) == 6;
+  const uint32_t family = IntOption(options, "family", 4, 6);
+  if (family == 5) throw Napi::RangeError::New(env, "option family is out of range");
+  const bool ipv6 = family == 6;
   const std::string what = ipv6 ? "ICMPv6" : "ICMP";
   ScopedFd fd = OpenSocket(ipv6);
   if (!fd.valid()) ThrowErrno(env, errno, "open a socket for " + what);
-  Kind kind = {};
+  SocketKind kind{};
   if (!KindOf(fd.get(), kind)) ThrowErrno(env, errno, "look at the socket for " + what);
   if (kind.raw && !PassRepliesAlone(fd.get(), ipv6)) ThrowErrno(env, errno, "filter " + what);
   if (Option(fd.get(), SOL_SOCKET, SO_TIMESTAMPNS, 1) != 0) {
@@ -211,7 +213,7 @@ Napi::Value ReceiveEchoes(const Napi::CallbackInfo& info) {
   if (rows == 0 || bytes.count < rows * kReplyBytes) {
     throw Napi::RangeError::New(env, "receiveEchoes: the arrays are too short");
   }
-  Kind kind = {};
+  SocketKind kind{};
   if (!KindOf(fd, kind)) return Napi::Number::New(env, -errno);
   size_t count = 0;
   double malformed = 0;
