@@ -85,10 +85,15 @@ export async function join(
   const token = await progress.step(`account and token on the broker`, () =>
     ensureMember(broker, namespace, before.claim, plan.subnets),
   )
-  await progress.step('custom resource definitions', () => ensureCrds(local, crdManifests()))
+  // An API with fixed roles has the definitions built in, too.
+  const hasRoles = await servesRoles(local, operatorNamespace)
+  if (hasRoles)
+    await progress.step('custom resource definitions', () => ensureCrds(local, crdManifests()))
   await progress.step(`namespace ${operatorNamespace}, accounts and roles`, async () => {
     await ensureNamespace(local, operatorNamespace)
-    for (const manifest of componentManifests(operatorNamespace)) await ensure(local, manifest)
+    for (const manifest of componentManifests(operatorNamespace)) {
+      if (hasRoles || manifest.kind === 'ServiceAccount') await ensure(local, manifest)
+    }
   })
   await progress.step('Secrets: broker, PSK, key of the cables', () =>
     ensureSecrets(local, info, settings, token),

@@ -62,6 +62,21 @@ export async function clusterIpsOf(
   return ips.filter(ip => typeof ip === 'string').sort((a, b) => a.length - b.length)
 }
 
+/** The data of a Secret of Hawser's, by key. */
+export async function secretOf(
+  lab: Lab,
+  cluster: ClusterPlan,
+  name: string,
+): Promise<ReadonlyMap<string, Buffer>> {
+  const path = `/api/v1/namespaces/${objectName.operatorNamespace}/secrets/${name}`
+  const object = await askApi(lab, cluster, path, 'application/json')
+  const data = isRecord(object) && isRecord(object['data']) ? object['data'] : {}
+  const entries = Object.entries(data).map(
+    ([key, value]) => [key, Buffer.from(String(value), 'base64')] as const,
+  )
+  return new Map(entries)
+}
+
 async function askApi(
   lab: Lab,
   cluster: ClusterPlan,
