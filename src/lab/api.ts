@@ -5,7 +5,7 @@
 import { isRecord, parseJson } from '../kube/errors.ts'
 import { objectName } from '../kube/names.ts'
 import { parseObject } from '../kube/objects.ts'
-import { type Gateway, gatewayType } from '../kube/resources/gateway.ts'
+import type { Resource, ResourceType } from '../kube/resource-type.ts'
 import { GatewayError } from '../net/errors.ts'
 import { accessFiles, readAccess } from './access.ts'
 import type { Lab } from './lab.ts'
@@ -21,12 +21,16 @@ export interface ApiTable {
 
 const operatorObjects = `/apis/submariner.io/v1/namespaces/${objectName.operatorNamespace}`
 
-/** The Gateways of a cluster that parse. Throws GatewayError when its API does not answer. */
-export async function gatewaysOf(lab: Lab, cluster: ClusterPlan): Promise<readonly Gateway[]> {
-  const list = await askApi(lab, cluster, `${operatorObjects}/gateways`, 'application/json')
+/** Hawser's objects of a kind that parse. Throws GatewayError when the API does not answer. */
+export async function objectsOf<T extends Resource>(
+  lab: Lab,
+  cluster: ClusterPlan,
+  type: ResourceType<T>,
+): Promise<readonly T[]> {
+  const list = await askApi(lab, cluster, `${operatorObjects}/${type.plural}`, 'application/json')
   const items = isRecord(list) && Array.isArray(list['items']) ? (list['items'] as unknown[]) : []
   return items.flatMap(item => {
-    const parsed = parseObject(gatewayType, item)
+    const parsed = parseObject(type, item)
     return parsed.ok ? [parsed.value] : []
   })
 }

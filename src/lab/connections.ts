@@ -1,27 +1,30 @@
-// What gateways say of their connections: in their Gateway objects, which each of them writes to its own
-// cluster's API. A connection is there when the gateway's pings come back through the cable.
+// What gateways and route agents say: in the Gateway and RouteAgent objects that they write to their own
+// cluster's API. A lab is whole when each gateway is connected to each other one, and each node has
+// routes to each other cluster.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Connection } from '../kube/resources/connection.ts'
-import type { Gateway } from '../kube/resources/gateway.ts'
+import { type Gateway, gatewayType } from '../kube/resources/gateway.ts'
+import { type RouteAgent, routeAgentType } from '../kube/resources/route-agent.ts'
 import { formatAddress } from '../net/address.ts'
 import { GatewayError } from '../net/errors.ts'
-import { gatewaysOf } from './api.ts'
+import { objectsOf } from './api.ts'
 import { lastWordsOf } from './daemon.ts'
 import { forEachOf, type Lab } from './lab.ts'
-import type { ClusterPlan } from './topology.ts'
+import { type ClusterPlan, nodesOf } from './topology.ts'
 
-/**
- * Waits until every gateway says that it is connected to every other one, which it does when pings of
- * its own come back; gives what is not so in time.
- */
+/** Waits until a lab is whole; gives what is missing when the time is up. */
 export async function waitForConnections(lab: Lab, timeoutMs: number): Promise<readonly string[]> {
   const deadline = performance.now() + timeoutMs
-  for (;;) {
-    const broken = await brokenConnections(lab)
-    if (broken.length === 0 || performance.now() > deadline) return broken
-    await delay(100)
+  for (const look of [brokenConnections, missingRoutes]) {
+    for (;;) {
+      const missing = await look(lab)
+      if (missing.length === 0) break
+      if (performance.now() > deadline) return missing
+      await delay(100)
+    }
   }
+  return []
 }
 
 /** The connections that are not as they should be, in words; empty when all of them are. */
@@ -31,11 +34,37 @@ export async function brokenConnections(lab: Lab): Promise<readonly string[]> {
   return found.flat()
 }
 
+/** Nodes without routes to some other cluster, in words. */
+async function missingRoutes(lab: Lab): Promise<readonly string[]> {
+  const { clusterPlans } = lab.plan
+  const found = await forEachOf(clusterPlans, 4, async cluster => {
+    const others = clusterPlans.filter(other => other !== cluster)
+    const agents = await objectsOf(lab, cluster, routeAgentType)
+    return nodesOf(cluster).flatMap(({ hostname }) => missingOn(hostname, agents, namesOf(others)))
+  })
+  return found.flat()
+}
+
+/** The same for one node, out of the RouteAgents of its cluster. */
+export function missingOn(
+  node: string,
+  agents: readonly RouteAgent[],
+  others: readonly string[],
+): readonly string[] {
+  const agent = agents.find(({ meta }) => meta.name === node)
+  if (agent === undefined) return [`no route agent speaks for ${node}`]
+  const known = agent.remotes.map(({ endpoint }) => endpoint.clusterId)
+  const missing = others.filter(name => !known.includes(name))
+  if (missing.length === 0 && agent.failure === '') return []
+  const why = agent.failure === '' ? '' : `: ${agent.failure}`
+  return [`${node} has no routes to ${(missing.length > 0 ? missing : others).join(', ')}${why}`]
+}
+
 async function brokenOf(lab: Lab, cluster: ClusterPlan): Promise<readonly string[]> {
   const others = lab.plan.clusterPlans.filter(other => other !== cluster)
   try {
-    const gateways = await gatewaysOf(lab, cluster)
-    const broken = brokenAmong(cluster.name, gateways, names(others))
+    const gateways = await objectsOf(lab, cluster, gatewayType)
+    const broken = brokenAmong(cluster.name, gateways, namesOf(others))
     if (gateways.length > 0 || broken.length === 0) return broken
     const said = lastWordsOf(lab.sandbox, cluster.gateway.space, 'gateway')
     return [`${broken[0]}${said === '' ? '' : `; its log ends with: ${said}`}`]
@@ -67,6 +96,6 @@ function described(own: string, { state, message, usingIp, endpoint }: Connectio
   return `${own} to ${endpoint.clusterId}${by}: ${state}${why}`
 }
 
-function names(clusters: readonly ClusterPlan[]): readonly string[] {
+function namesOf(clusters: readonly ClusterPlan[]): readonly string[] {
   return clusters.map(({ name }) => name)
 }

@@ -3,7 +3,8 @@
 // and every gateway follows it again.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { gatewaysOf } from './api.ts'
+import { gatewayType } from '../kube/resources/gateway.ts'
+import { objectsOf } from './api.ts'
 import { brokenConnections } from './connections.ts'
 import { killDaemon } from './daemon.ts'
 import { brokerDaemonName, brokerPort, startBroker } from './daemons.ts'
@@ -78,7 +79,7 @@ async function silentSince(lab: Lab, sinceMs: number): Promise<readonly string[]
   const isNews = (atMs: number | undefined) => atMs !== undefined && atMs >= sinceMs
   const found = await Promise.all(
     lab.plan.clusterPlans.map(async cluster => {
-      const gateways = await gatewaysOf(lab, cluster)
+      const gateways = await objectsOf(lab, cluster, gatewayType)
       const isSaid = gateways.some(
         ({ haState, updatedAtMs }) => haState === 'active' && isNews(updatedAtMs),
       )

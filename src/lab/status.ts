@@ -2,10 +2,10 @@
 // Gateway object, of its cable through the data path's socket. A cable appears twice, once from each
 // side, because the two may disagree; with `-o json` this value is printed as it is.
 
-import type { Gateway } from '../kube/resources/gateway.ts'
+import { type Gateway, gatewayType } from '../kube/resources/gateway.ts'
 import { formatRemote } from '../net/address.ts'
 import type { CipherName } from '../tables/cipher.ts'
-import { gatewaysOf } from './api.ts'
+import { objectsOf } from './api.ts'
 import { forEachOf, gatewayStatus, type Lab } from './lab.ts'
 import { addressesOf, type ClusterPlan, type Driver, nodesOf, podsOf } from './topology.ts'
 
@@ -67,7 +67,7 @@ function describe(cluster: ClusterPlan): LabStatus['clusters'][number] {
 async function cablesOf(lab: Lab, cluster: ClusterPlan, nowMs: number): Promise<LabCable[]> {
   const { clusterPlans, driver, cablePort } = lab.plan
   const status = await gatewayStatus(lab, cluster).catch(() => undefined)
-  const gateways = await gatewaysOf(lab, cluster).catch(() => [])
+  const gateways = await objectsOf(lab, cluster, gatewayType).catch(() => [])
   const gateway = gateways.find(
     ({ haState, updatedAtMs = 0 }) => haState === 'active' && nowMs - updatedAtMs < saidFreshMs,
   )

@@ -6,7 +6,8 @@ import type { EndpointSpec } from '../../../src/kube/resources/endpoint.ts'
 import { noAddresses } from '../../../src/kube/resources/endpoint.ts'
 import type { Gateway } from '../../../src/kube/resources/gateway.ts'
 import { newMeta } from '../../../src/kube/resources/resource.ts'
-import { brokenAmong } from '../../../src/lab/connections.ts'
+import type { RouteAgent } from '../../../src/kube/resources/route-agent.ts'
+import { brokenAmong, missingOn } from '../../../src/lab/connections.ts'
 import { parseAddress } from '../../../src/net/address.ts'
 
 const others = ['west', 'north']
@@ -35,6 +36,29 @@ test('a cluster is connected when its active gateway says so of each other one',
     assert.deepEqual(brokenAmong('east', gateways, others), expected)
   }
 })
+
+test('a node has routes when its route agent says so of each other cluster', () => {
+  const rows: [readonly RouteAgent[], readonly string[]][] = [
+    [[agent('east-worker', others)], []],
+    [[agent('east-gateway', others)], ['no route agent speaks for east-worker']],
+    [[agent('east-worker', ['west'])], ['east-worker has no routes to north']],
+    [[agent('east-worker', others, 'no ip')], ['east-worker has no routes to west, north: no ip']],
+  ]
+  for (const [agents, expected] of rows)
+    assert.deepEqual(missingOn('east-worker', agents, others), expected)
+})
+
+function agent(node: string, remotes: readonly string[], failure = ''): RouteAgent {
+  return {
+    meta: newMeta(node, 'submariner-operator'),
+    version: '',
+    failure,
+    remotes: remotes.map(name => ({
+      ...{ state: 'none', message: '', latency: undefined },
+      endpoint: endpoint(name),
+    })),
+  }
+}
 
 function gateway(haState: Gateway['haState'], connections: Gateway['connections'], failure = '') {
   const meta = newMeta(`east-${haState}`, 'submariner-operator')
