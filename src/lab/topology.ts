@@ -9,8 +9,9 @@
 //             pod-a is 10.(10 i).1.10 and fd00:10:i:1::10, pod-b 10.(10 i).2.10 and fd00:10:i:2::10,
 //             the node is .1 and ::1 in its subnet
 //   services  10.(10 i + 1).0.0/16 and fd00:11:i::/112
-//   nodes     172.31.i.1 (gateway) and 172.31.i.2 (worker), fd00:172:i::1 and ::2; the cluster's API
-//             is on the gateway, at its first address
+//   nodes     172.31.i.1 (gateway) and 172.31.i.2 (worker), fd00:172:i::101 and ::102; the cluster's
+//             API is on the gateway, at its first address. The last 32 bits differ from those of the wire,
+//             because route agents make addresses between nodes of them
 //   cables    each gateway to each other one, UDP port 4500, from wire address to wire address
 //
 // i is written in decimal digits in IPv6 groups too, so that people find it again.
@@ -175,7 +176,7 @@ function planNode(
     hostname: `${cluster}-${name}`,
     space: `${cluster}-${name}`,
     address: `172.31.${index}.${subnet}`,
-    address6: `fd00:172:${index}::${subnet}`,
+    address6: `fd00:172:${index}::10${subnet}`,
     podRouter: `10.${index * 10}.${subnet}.1`,
     podRouter6: `fd00:10:${index}:${subnet}::1`,
     podCidr: `10.${index * 10}.${subnet}.0/24`,

@@ -40,6 +40,19 @@ test('pods lie in the prefixes of their cluster and of no other', () => {
     }
 })
 
+test('what route agents make of the addresses of nodes and gateways is theirs alone', () => {
+  for (const cluster of planLab(options).clusterPlans) {
+    const { gateway, worker, wireAddress, wireAddress6 } = cluster
+    const tails = [wireAddress6, gateway.address6, worker.address6].map(address =>
+      parseAddress(address).bytes.subarray(-4).join('.'),
+    )
+    const tails4 = [wireAddress, gateway.address, worker.address].map(address =>
+      parseAddress(address).bytes.subarray(-3).join('.'),
+    )
+    assert.deepEqual([new Set(tails).size, new Set(tails4).size], [3, 3])
+  }
+})
+
 test('no two prefixes of pods and Services overlap, and node subnets lie in those of pods', () => {
   const { clusterPlans } = planLab(options)
   const prefixes = clusterPlans.flatMap(({ podCidr, podCidr6, serviceCidr, serviceCidr6 }) => [
