@@ -75,6 +75,7 @@ export class FakeCluster {
   readonly server: FakeApiserver
   readonly client: KubeClient
   minor = '37'
+  #settledVersion = 0
   /** Before anything else is done about a request. */
   fault: (request: SeenRequest) => Fault | undefined = () => undefined
   /** What a Service with an address of no range is told. */
@@ -156,6 +157,7 @@ export class FakeCluster {
   /** What controllers do; before each answer too. */
   settle(): void {
     const { objects } = this.server
+    if (objects.version === this.#settledVersion) return
     const kindOf = (plural: string) => objects.kinds.find(each => each.plural === plural)
     const [secrets, crds] = [kindOf('secrets'), kindOf('customresourcedefinitions')]
     for (const secret of this.all('secrets')) {
@@ -177,6 +179,7 @@ export class FakeCluster {
       objects.update(crds, undefined, crd.metadata.name, { ...crd, status }, 'main')
     }
     this.#collectGarbage()
+    this.#settledVersion = objects.version
   }
 
   /** What has an owner that is gone, goes. */
