@@ -38,6 +38,16 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import('./show.ts')).showCommand(),
   },
   {
+    name: 'broker',
+    summary: 'serve a broker, and care for one',
+    load: async () => (await import('./broker.ts')).brokerCommand(),
+  },
+  {
+    name: 'api',
+    summary: "serve the API of a lab's cluster",
+    load: async () => (await import('./api.ts')).apiCommand(),
+  },
+  {
     name: 'lab',
     summary: 'lay out clusters in network namespaces, joined by cables',
     load: async () => (await import('./lab.ts')).labCommand(),
