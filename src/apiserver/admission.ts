@@ -65,6 +65,7 @@ export class Admission {
       case 'secrets':
         return this.#accounts.filled(preparedSecret(body, before), before)
       case 'configmaps':
+        checkKeys(configMapKind, body)
         checkImmutable(configMapKind, body, before)
         return body
       case 'services':
@@ -130,8 +131,20 @@ function preparedSecret(body: Body, before: Body | undefined): Body {
     causes.push(badValue('type', textAt(body, 'type'), 'field is immutable'))
   }
   if (causes.length > 0) throw invalid(secretKind, nameOf(body), causes)
+  checkKeys(secretKind, result)
   checkImmutable(secretKind, result, before)
   return result
+}
+
+/** Keys become names of files. */
+function checkKeys(kind: Kind, body: Body): void {
+  const why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
+  const causes = ['data', 'binaryData'].flatMap(field =>
+    Object.keys(recordAt(body, field))
+      .filter(key => key.length > 253 || !/^[-._a-zA-Z0-9]+$/.test(key) || /^\.\.?$/.test(key))
+      .map(key => badValue(`${field}[${key}]`, key, why)),
+  )
+  if (causes.length > 0) throw invalid(kind, nameOf(body), causes)
 }
 
 function isBase64(text: string): boolean {

@@ -8,14 +8,20 @@ const directory = new URL('../../deploy/crds/', import.meta.url)
 
 /** All of them, or those of one side: a broker needs no more than what is exchanged there. */
 export function crdManifests(which: 'all' | 'broker' = 'all'): readonly Manifest[] {
-  return readdirSync(directory)
-    .filter(file => file.endsWith('.yaml'))
-    .filter(file => which === 'all' || brokerCrds.includes(file.slice(0, -'.yaml'.length)))
-    .sort()
-    .map(file => parse(readFileSync(new URL(file, directory), 'utf8')) as Manifest)
+  read ??= readAll()
+  return read.filter(({ metadata }) => which === 'all' || brokerCrds.includes(metadata.name))
 }
 
 const brokerCrds = [
-  ...['submariner.io_brokers', 'submariner.io_clusters', 'submariner.io_endpoints'],
-  ...['submariner.io_gateways', 'multicluster.x-k8s.io_serviceimports'],
+  ...['brokers.submariner.io', 'clusters.submariner.io', 'endpoints.submariner.io'],
+  ...['gateways.submariner.io', 'serviceimports.multicluster.x-k8s.io'],
 ]
+
+let read: readonly Manifest[] | undefined
+
+function readAll(): readonly Manifest[] {
+  return readdirSync(directory)
+    .filter(file => file.endsWith('.yaml'))
+    .sort()
+    .map(file => parse(readFileSync(new URL(file, directory), 'utf8')) as Manifest)
+}

@@ -83,10 +83,8 @@ export function memberManifests(
     roleManifest(namespace, name, memberRules(clusterId)),
     bindingManifest(namespace, memberRoleBindingName(clusterId), name, name),
   ]
-  return [
-    ...(hasRoles ? roles.map(owned) : []),
-    tokenManifest(namespace, memberTokenName(clusterId), name),
-  ]
+  const token = tokenManifest(namespace, memberTokenName(clusterId), name)
+  return [...(hasRoles ? roles : []), token].map(owned)
 }
 
 function managed({ metadata, ...manifest }: Manifest): Manifest {

@@ -244,7 +244,8 @@ export class FakeApiserver {
     const isCore = segments[0] === 'api'
     const [group, version] = isCore ? ['', segments[1]] : segments.slice(1, 3)
     const rest = segments.slice(isCore ? 2 : 3)
-    const namespace = rest[0] === 'namespaces' ? rest[1] : undefined
+    // `namespaces/NAME` alone is the Namespace itself.
+    const namespace = rest[0] === 'namespaces' && rest.length > 2 ? rest[1] : undefined
     const [plural = '', name = '', sub = ''] = rest.slice(namespace === undefined ? 0 : 2)
     const kind = this.objects.find(group ?? '', version ?? '', plural)
     return { kind, namespace, name, part: sub === 'status' ? 'status' : 'main' }

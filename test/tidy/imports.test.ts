@@ -100,6 +100,14 @@ const rules: Readonly<Record<string, Rule>> = {
     code: ['net', 'kube', 'host'],
     public: ['agent.ts', 'network.ts', 'settings.ts'],
   },
+  broker: {
+    why: 'brokers and their members: the trust rule, what is installed, joining and leaving',
+    code: ['net', 'kube'],
+    public: [
+      ...['cidr-allocation.ts', 'deploy.ts', 'gateway-node.ts', 'join.ts', 'leave.ts'],
+      ...['progress.ts', 'roles.ts', 'trust.ts'],
+    ],
+  },
   uapi: {
     why: 'speaks to whatever has the shape of a data path',
     code: ['net', 'tables'],
@@ -128,7 +136,7 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   cli: {
     why: 'short commands load no daemon: only the name of a log level',
-    code: ['net', 'tables', 'capture', 'wire', 'lab', 'daemon/log.ts'],
+    code: ['net', 'tables', 'capture', 'wire', 'kube', 'broker', 'lab', 'daemon/log.ts'],
     types: ['daemon', 'route-agent'],
     lazy: ['daemon', 'route-agent'],
     public: [],
@@ -140,6 +148,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   '@kubernetes/client-node': ['kube'],
   commander: ['cli'],
   'ipaddr.js': ['net'],
+  yaml: ['broker', 'cli'],
   // The sealed cookie: `ready` is awaited in the worker's entry, the functions are handed in.
   'libsodium-wrappers': ['datapath', 'crypto'],
   'node:child_process': ['daemon', 'host', 'lab'],
