@@ -23,8 +23,11 @@ export interface Sync<T extends Resource> {
   readonly broker: Known<T>
   /** Ours that belong on the broker: `ownObjects(local.items)`, or those that will be there. */
   readonly exports: readonly T[]
-  /** Objects of the broker that belong here: `foreignObjects(…)`, or what is accepted of them. */
-  readonly imports: readonly T[]
+  /**
+   * Objects of the broker that belong here: `foreignObjects(…)`, or what is accepted of them; undefined
+   * while that cannot be said.
+   */
+  readonly imports: readonly T[] | undefined
   /** Objects of ours come from all namespaces: the broker's tell from which. */
   readonly isFromAllNamespaces: boolean
   readonly replacement: Replacement<T>
@@ -68,21 +71,23 @@ export function planSync<T extends Resource>(sync: Sync<T>): SyncPlan {
     isSurplus: item => local.synced && ownerOf(item) === clusterId,
     reason: 'the broker has what is ours',
   })
-  // Before the broker has been listed there is nothing to copy, and nothing known to be gone.
-  const inward = broker.synced
-    ? planSide({
-        ...{ server: 'local', type, known: local, replacement },
-        wanted: sync.imports.map(object =>
-          copyOf(type, object, sync.localNamespace, object.meta.labels),
-        ),
-        isSurplus: item => !['', clusterId].includes(ownerOf(item)),
-        reason: 'copies of what the broker has',
-      })
-    : { writes: [], conflicts: [] }
+  const inward = planImports(sync)
   return {
     writes: [...out.writes, ...inward.writes],
     conflicts: [...out.conflicts, ...inward.conflicts],
   }
+}
+
+function planImports<T extends Resource>(sync: Sync<T>): SyncPlan {
+  const { type, clusterId, local, broker, imports, replacement, localNamespace } = sync
+  // Before the broker has been listed there is nothing to copy, and nothing known to be gone.
+  if (!broker.synced || imports === undefined) return { writes: [], conflicts: [] }
+  return planSide({
+    ...{ server: 'local', type, known: local, replacement },
+    wanted: imports.map(object => copyOf(type, object, localNamespace, object.meta.labels)),
+    isSurplus: item => !['', clusterId].includes(ownerOf(item)),
+    reason: 'copies of what the broker has',
+  })
 }
 
 /** Objects that began here. */

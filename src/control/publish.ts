@@ -22,7 +22,7 @@ import { type Endpoint, endpointType, isSameEndpoint } from '../kube/resources/e
 import { equalBytes, prefixKey } from '../net/address.ts'
 import type { OwnObjects } from './own-objects.ts'
 import { problem } from './problems.ts'
-import type { AcceptedCluster } from './remotes.ts'
+import { type AcceptedCluster, isListed } from './remotes.ts'
 import type { Problem, World, Write } from './world.ts'
 
 export interface Publication {
@@ -39,17 +39,19 @@ export function publish(
   const { local, broker, settings, isActive } = world
   if (!isActive) return { writes: [], problems: [], wantsNewKey: false }
   const replacement = settings.hasStockAgents ? forStockAgents : inPlace
+  // Before all of the broker has been listed, what is accepted is of another time.
+  const known = isListed(world) ? accepted : undefined
   const plans = [
     ...planKind(world, {
       ...{ type: clusterType, local: local.clusters, broker: broker.clusters },
       own: [own.cluster],
-      imports: accepted.map(({ cluster }) => cluster),
+      imports: known?.map(({ cluster }) => cluster),
       replacement: inPlace,
     }),
     ...planKind(world, {
       ...{ type: endpointType, local: local.endpoints, broker: broker.endpoints },
       own: own.isReachable ? [own.endpoint] : published(world),
-      imports: accepted.flatMap(({ endpoint }) => acceptedEndpoint(endpoint)),
+      imports: known?.flatMap(({ endpoint }) => acceptedEndpoint(endpoint)),
       replacement,
     }),
   ]
@@ -69,7 +71,7 @@ interface KindPlan<T extends Resource> {
   readonly local: Known<T>
   readonly broker: Known<T>
   readonly own: readonly T[]
-  readonly imports: readonly T[]
+  readonly imports: readonly T[] | undefined
   readonly replacement: Replacement<T>
 }
 
