@@ -10,7 +10,6 @@ import {
   type Conflict,
   inPlace,
   ownerOf,
-  planSide,
   planSync,
   type Replacement,
   type SyncPlan,
@@ -42,13 +41,13 @@ export function publish(
   // Before all of the broker has been listed, what is accepted is of another time.
   const known = isListed(world) ? accepted : undefined
   const plans = [
-    ...planKind(world, {
+    planKind(world, {
       ...{ type: clusterType, local: local.clusters, broker: broker.clusters },
       own: [own.cluster],
       imports: known?.map(({ cluster }) => cluster),
       replacement: inPlace,
     }),
-    ...planKind(world, {
+    planKind(world, {
       ...{ type: endpointType, local: local.endpoints, broker: broker.endpoints },
       own: own.isReachable ? [own.endpoint] : published(world),
       imports: known?.flatMap(({ endpoint }) => acceptedEndpoint(endpoint)),
@@ -77,24 +76,15 @@ interface KindPlan<T extends Resource> {
 
 type Owned = Resource & { readonly clusterId: string }
 
-function planKind<T extends Owned>(
-  { settings }: World,
-  { type, local, broker, own, imports, replacement }: KindPlan<T>,
-): readonly SyncPlan[] {
+function planKind<T extends Owned>({ settings }: World, { own, ...plan }: KindPlan<T>): SyncPlan {
   const { clusterId, namespace, brokerNamespace } = settings
-  const here = planSide({
-    ...{ server: 'local', type, known: local, wanted: own, replacement },
-    // Another node was active before, or the name was another: there is one Endpoint of a cluster.
-    isSurplus: item => item.clusterId === clusterId && ['', clusterId].includes(ownerOf(item)),
-    reason: 'our own',
-  })
-  const sync = planSync({
-    ...{ type, clusterId, brokerNamespace, local, broker, imports, replacement },
-    exports: own,
-    localNamespace: namespace,
+  return planSync({
+    ...plan,
+    ...{ clusterId, brokerNamespace, localNamespace: namespace, made: own, exports: own },
     isFromAllNamespaces: false,
+    // Another node was active before, or the name was another: there is one Endpoint of a cluster.
+    isOutdated: item => item.clusterId === clusterId,
   })
-  return [here, sync]
 }
 
 const forStockAgents: Replacement<Endpoint> = {

@@ -91,7 +91,10 @@ test('the Gateway is made when there is none', () => {
 })
 
 test('its name is a good one, whatever that of the node', () => {
-  assert.equal(gatewayWith({ settings: { hostname: 'Node_7.Example' } }).meta.name, 'node-7.example')
+  assert.equal(
+    gatewayWith({ settings: { hostname: 'Node_7.Example' } }).meta.name,
+    'node-7.example',
+  )
 })
 
 test('annotations of others stay, and the time is written anew', () => {
@@ -192,8 +195,16 @@ interface Stale {
 const deleting = gatewayOf('other', { updatedAtMs: undefined })
 const stale: readonly Stale[] = [
   { name: 'a fresh one', gateway: gatewayOf('other'), isDeleted: false },
-  { name: 'one of 15 s', gateway: gatewayOf('other', { updatedAtMs: nowMs - 15_000 }), isDeleted: false },
-  { name: 'an older one', gateway: gatewayOf('other', { updatedAtMs: nowMs - 15_001 }), isDeleted: true },
+  {
+    name: 'one of 15 s',
+    gateway: gatewayOf('other', { updatedAtMs: nowMs - 15_000 }),
+    isDeleted: false,
+  },
+  {
+    name: 'an older one',
+    gateway: gatewayOf('other', { updatedAtMs: nowMs - 15_001 }),
+    isDeleted: true,
+  },
   { name: 'one without a time, or a wrong one', gateway: deleting, isDeleted: true },
   { name: 'our own', gateway: gatewayOf(hostname, { updatedAtMs: undefined }), isDeleted: false },
   {
@@ -224,7 +235,9 @@ test('news are states and Endpoints, not counters and round trips', () => {
   const at = (state: LinkReport['state'], changes: WorldChanges = {}, txBytes = 1) =>
     gatewayWith({
       ...only2,
-      links: new Map([['c2', { ...link(state), traffic: { checkedAtMs: 1, txBytes, rxBytes: 0 } }]]),
+      links: new Map([
+        ['c2', { ...link(state), traffic: { checkedAtMs: 1, txBytes, rxBytes: 0 } }],
+      ]),
       ...changes,
     })
   assert.ok(hasNews(undefined, at('connected')))
@@ -239,7 +252,9 @@ test('the object can be read by whoever reads Gateways', () => {
   const links = new Map([['c2', link('connected')]])
   const gateway = gatewayWith({ links, pings: new Map([['c2/4', ping('ok')]]) })
   const meta = metaOn(localNamespace, hostname, undefined, 1)
-  const parsed = gatewayType.parse(JSON.parse(JSON.stringify(gatewayType.serialize({ ...gateway, meta }))))
+  const parsed = gatewayType.parse(
+    JSON.parse(JSON.stringify(gatewayType.serialize({ ...gateway, meta }))),
+  )
   assert.ok(parsed.ok, parsed.ok ? '' : parsed.problem)
   assert.equal(parsed.value.connections.length, gateway.connections.length)
 })

@@ -30,11 +30,23 @@ const v4 = (text: string) => ({ ipv4: parseAddress(text), ipv6: undefined })
 
 const cases: readonly Case[] = [
   { name: 'each family that both ends have', pings: both },
-  { name: 'switched off', world: { settings: { healthCheck: { isEnabled: false, packetLossMost: 5 } } }, pings: [] },
+  {
+    name: 'switched off',
+    world: { settings: { healthCheck: { isEnabled: false, packetLossMost: 5 } } },
+    pings: [],
+  },
   { name: 'a passive gateway pings nobody', world: { isActive: false }, pings: [] },
   { name: 'the remote names no address', endpoint: { healthCheckIps: noAddresses }, pings: [] },
-  { name: 'we have no address to ping from', world: { self: { healthCheckIps: v4('10.1.0.1') } }, pings: [both[0]] },
-  { name: 'another address is another target', endpoint: { healthCheckIps: v4('10.2.0.9') }, pings: ['c2/4 10.1.0.1 10.2.0.9'] },
+  {
+    name: 'we have no address to ping from',
+    world: { self: { healthCheckIps: v4('10.1.0.1') } },
+    pings: [both[0]],
+  },
+  {
+    name: 'another address is another target',
+    endpoint: { healthCheckIps: v4('10.2.0.9') },
+    pings: ['c2/4 10.1.0.1 10.2.0.9'],
+  },
   {
     name: 'the remote has one family',
     endpoint: { subnets: prefixes('10.2.0.0/16') },

@@ -201,7 +201,9 @@ const cases: readonly Case[] = [
   },
   {
     name: 'an object that somebody made here for another cluster stays here, and is named',
-    objects: { hereEndpoints: [ownHere, endpointOf(7, { meta: metaOn(localNamespace, 'x', undefined, 1) })] },
+    objects: {
+      hereEndpoints: [ownHere, endpointOf(7, { meta: metaOn(localNamespace, 'x', undefined, 1) })],
+    },
     writes: [],
     problems: ['stray-object endpoints/x'],
   },
@@ -268,7 +270,9 @@ test('ours have no label here and have it on the broker', () => {
 })
 
 test('a copy carries accepted subnets only', () => {
-  const endpoint = endpointOf(2, { subnets: prefixes('10.2.0.0/16', '10.1.0.0/16', '10.77.0.0/16') })
+  const endpoint = endpointOf(2, {
+    subnets: prefixes('10.2.0.0/16', '10.1.0.0/16', '10.77.0.0/16'),
+  })
   const world = worldWith({ clusters: [clusterOf(2)], endpoints: [endpoint] })
   const write = planOf(world).writes.find(
     ({ server, key }) => server === 'local' && key === `Endpoint/${name2}`,
@@ -287,7 +291,9 @@ test('Globalnet’s address becomes what is pinged, by an update', () => {
     endpoints: known([{ ...before, meta: metaOn(localNamespace, ownName, undefined, 5) }]),
     gateways: known([gatewayOf(hostname, { globalIp: parseAddress('242.1.0.9') })]),
   }
-  const writes = planOf({ ...base, local }).writes.filter(({ key }) => key === `Endpoint/${ownName}`)
+  const writes = planOf({ ...base, local }).writes.filter(
+    ({ key }) => key === `Endpoint/${ownName}`,
+  )
   assert.deepEqual(writes.map(shown), [
     `local update Endpoint ${ownName}`,
     `broker create Endpoint ${ownName}`,
