@@ -305,3 +305,35 @@ test('an address of this gateway is nobody’s subnet, unless it is in our own',
   assert.equal(at('192.168.7.7'), 0)
   assert.equal(at('10.1.7.7'), 1)
 })
+
+test('more clusters than there are cables: the oldest count', () => {
+  const most = remoteLimits.clusters
+  const clusters = Array.from({ length: most + 20 }, (_, index) => {
+    const clusterId = `k${index}`
+    const clusterCidrs = [
+      { family: 4 as const, bytes: Uint8Array.of(20, index >> 8, index, 0), bits: 24 },
+    ]
+    const meta = { ...metaOn(brokerNamespace, clusterId, clusterId, 1), createdAtMs: most - index }
+    return clusterOf(2, { clusterId, meta, clusterCidrs, serviceCidrs: [] })
+  })
+  const { accepted, problems } = findRemotes(worldWith({ clusters, endpoints: [] }))
+  assert.equal(accepted.length, most)
+  assert.equal(accepted[0].clusterId, `k${most + 19}`)
+  assert.deepEqual([...new Set(problems.map(({ code }) => code))], ['too-many-clusters'])
+  assert.equal(problems.length, 20)
+})
+
+test('a Cluster with more subnets than anybody has keeps the first of them', () => {
+  const most = remoteLimits.subnetsOfCluster
+  const clusterCidrs = Array.from({ length: most + 1 }, (_, index) => {
+    return { family: 4 as const, bytes: Uint8Array.of(20, index >> 8, index, 0), bits: 24 }
+  })
+  const clusters = [clusterOf(2, { clusterCidrs, serviceCidrs: [] })]
+  const endpoint = endpointOf(2, { subnets: [clusterCidrs[0], clusterCidrs[most]] })
+  const { accepted, problems } = findRemotes(worldWith({ clusters, endpoints: [endpoint] }))
+  assert.deepEqual(accepted[0].endpoint?.subnets, [clusterCidrs[0]])
+  assert.deepEqual(
+    problems.map(({ code }) => code),
+    ['too-many-subnets', 'foreign-subnet'],
+  )
+})
