@@ -274,7 +274,12 @@ function textOfRoute({ kind, destination, device, via, source }: Route, table: n
 }
 
 async function readRules(run: RunCommand, family: Family): Promise<RuleName[]> {
-  const list = await readJson(run, ['ip', '-N', '-j', `-${family}`, 'rule', 'show'])
+  let list: Fields[] = []
+  try {
+    list = await readJson(run, ['ip', '-N', '-j', `-${family}`, 'rule', 'show'])
+  } catch (error) {
+    if (!isGone(error)) throw error
+  }
   return list
     .filter(fields => isForEverything(fields))
     .map(fields => ({
