@@ -82,11 +82,11 @@ export function numberOf(fields: Fields, name: string): number {
   return Number.isFinite(value) ? value : 0
 }
 
-/** What has been taken away by somebody between a look and a change. */
+/** What is asked for is not there: taken away meanwhile, or of a family that the kernel lacks. */
 export function isGone(error: unknown): boolean {
   return (
     error instanceof CommandFailure &&
-    /Cannot find device|No such|does not exist/i.test(error.stderr)
+    /Cannot find device|No such|does not exist|not supported/i.test(error.stderr)
   )
 }
 

@@ -1,5 +1,5 @@
 // Settings of interfaces in /proc/sys/net. Those of a device of ours go away with it; those of a foreign
-// one are given back, so its old value is reported to whoever keeps it.
+// one are read before they are written, by whoever gives them back later.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { Family } from '../net/address.ts'
@@ -12,9 +12,6 @@ export interface Sysctl {
   readonly name: string
   readonly value: number
 }
-
-/** A setting that was changed, as it was before. */
-export interface OldSysctl extends Sysctl {}
 
 /** Undefined when there is no such interface, or no such family on it. */
 export function readSysctl({
@@ -29,14 +26,6 @@ export function readSysctl({
     if (code === 'ENOENT' || code === 'ENODEV') return undefined
     throw error
   }
-}
-
-/** Gives the old value when it was another one, and undefined when nothing had to be done. */
-export function applySysctl(sysctl: Sysctl): OldSysctl | undefined {
-  const before = readSysctl(sysctl)
-  if (before === undefined || before === sysctl.value) return undefined
-  writeSysctl(sysctl)
-  return { ...sysctl, value: before }
 }
 
 export function writeSysctl({ family, interfaceName, name, value }: Sysctl): void {

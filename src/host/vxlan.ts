@@ -1,6 +1,6 @@
 // A VXLAN device of the kernel and its forwarding entries, made as wanted. What cannot be changed in
-// place (VNI, port, remote, local, MAC) deletes the device and makes it anew, with a routing gap that
-// stock Submariner has at the same moments; the MTU, addresses and entries are changed in place.
+// place (VNI, port, local, MAC, whether there is a remote) deletes the device and makes it anew, with a
+// gap in its routes; another remote, the MTU, addresses and entries are changed in place.
 
 import { type Address, equalBytes, formatAddress } from '../net/address.ts'
 import { isGone, type RunCommand, readJson, textOf } from './commands.ts'
@@ -56,7 +56,7 @@ function isSameDevice({ vxlan, mac }: NetworkInterface, device: VxlanDevice): bo
     vxlan.port === device.port &&
     !vxlan.isLearning &&
     mac === device.mac &&
-    isSameAddress(vxlan.remote, device.remote) &&
+    (vxlan.remote === undefined) === (device.remote === undefined) &&
     isSameAddress(vxlan.local, device.local)
   )
 }
@@ -77,8 +77,11 @@ function creation(existing: NetworkInterface | undefined, device: VxlanDevice): 
 }
 
 function changesInPlace(existing: NetworkInterface, device: VxlanDevice): string[] {
-  const { name, mtuBytes, address } = device
+  const { name, mtuBytes, address, remote, vni } = device
   const lines: string[] = []
+  if (remote !== undefined && !isSameAddress(existing.vxlan?.remote, remote)) {
+    lines.push(`link set dev ${name} type vxlan id ${vni} remote ${formatAddress(remote)}`)
+  }
   if (existing.mtuBytes !== mtuBytes) lines.push(`link set dev ${name} mtu ${mtuBytes}`)
   let isThere = false
   for (const found of existing.addresses) {

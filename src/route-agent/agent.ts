@@ -25,7 +25,7 @@ export interface AgentLog {
 
 export interface AgentParts {
   readonly settings: AgentSettings
-  readonly network: NodeNetwork
+  readonly network: Pick<NodeNetwork, 'interfaces' | 'apply'>
   readonly endpoints: ObjectStore<Endpoint>
   readonly nodes: ObjectStore<Node>
   /** Raised by both watches and by the monitor of the machine. */
