@@ -81,7 +81,7 @@ const endpoints: View = {
       .filter(({ haState }) => haState === 'active')
       .flatMap(({ localEndpoint, connections: others }) => [
         endpointItem(localEndpoint, 'local'),
-        ...others.map(({ endpoint }) => endpointItem(endpoint, 'remote')),
+        ...endOfEachCable(others).map(endpoint => endpointItem(endpoint, 'remote')),
       ]),
   isHealthy: () => true,
 }
@@ -98,6 +98,16 @@ const gatewayList: View = {
 }
 
 export const views: readonly View[] = [connections, endpoints, gatewayList]
+
+/** A cable has a connection for each address family, with the subnets of that family. */
+function endOfEachCable(others: readonly Connection[]): readonly Connection['endpoint'][] {
+  const found = new Map<string, Connection['endpoint']>()
+  for (const { endpoint } of others) {
+    const before = found.get(endpoint.cableName)?.subnets ?? []
+    found.set(endpoint.cableName, { ...endpoint, subnets: [...before, ...endpoint.subnets] })
+  }
+  return [...found.values()]
+}
 
 function isConnected(gateway: Gateway): boolean {
   return gateway.connections.every(({ state }) => state === 'connected')
