@@ -10,7 +10,8 @@ import { GatewayError } from '../net/errors.ts'
 import { accessFiles, readAccess } from './access.ts'
 import type { Lab } from './lab.ts'
 import { lastWords } from './process.ts'
-import { runIn } from './sandbox.ts'
+import { isAlive, runIn } from './sandbox.ts'
+import { mustFindLab } from './state.ts'
 import type { ClusterPlan } from './topology.ts'
 
 /** Columns and rows, as `kubectl get` prints them. */
@@ -88,6 +89,7 @@ async function askApi(
   accept: string,
 ): Promise<unknown> {
   const { space } = cluster.gateway
+  if (!isAlive(lab.sandbox)) mustFindLab(lab.plan.name)
   const { server, token } = readAccess(lab.sandbox, space)
   const settings = [
     ['url', `${server}${path}`],

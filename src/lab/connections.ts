@@ -11,6 +11,8 @@ import { GatewayError } from '../net/errors.ts'
 import { objectsOf } from './api.ts'
 import { lastWordsOf } from './daemon.ts'
 import { forEachOf, type Lab } from './lab.ts'
+import { isAlive } from './sandbox.ts'
+import { mustFindLab } from './state.ts'
 import { type ClusterPlan, nodesOf } from './topology.ts'
 
 /** Waits until a lab is whole; gives what is missing when the time is up. */
@@ -18,6 +20,8 @@ export async function waitForConnections(lab: Lab, timeoutMs: number): Promise<r
   const deadline = performance.now() + timeoutMs
   for (const look of [brokenConnections, missingRoutes]) {
     for (;;) {
+      // Who is interrupted has no lab to ask any more.
+      if (!isAlive(lab.sandbox)) mustFindLab(lab.plan.name)
       const missing = await look(lab)
       if (missing.length === 0) break
       if (performance.now() > deadline) return missing
