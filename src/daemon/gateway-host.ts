@@ -74,12 +74,12 @@ export class GatewayHost implements HostNetwork {
     const rules = await this.#pingRules()
     // Where there is no IPv6 there is nothing to ping over it.
     if (rules === undefined) return
-    const rule = `-6 rule add oif ${interfaceName} priority ${pingTable} table ${pingTable}`
+    const rule = `rule add oif ${interfaceName} priority ${pingTable} table ${pingTable}`
     const isThere = rules.some(fields => fields['oif'] === interfaceName)
     await this.#run(
-      ['ip', '-batch', '-'],
+      ['ip', '-6', '-batch', '-'],
       lines(
-        `-6 route replace default dev ${interfaceName} table ${pingTable}`,
+        `route replace default dev ${interfaceName} table ${pingTable}`,
         ...(isThere ? [] : [rule]),
       ),
     ).catch(() => undefined)
