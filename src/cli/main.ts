@@ -37,6 +37,11 @@ const commands: readonly CommandEntry[] = [
   datapathEntry('status', 'show what a data path is doing'),
   datapathEntry('drops', 'show what a data path has dropped, and why'),
   {
+    name: 'route-agent',
+    summary: 'keep the routes of a node to the other clusters',
+    load: async () => (await import('./route-agent.ts')).routeAgentCommand(packageVersion()),
+  },
+  {
     name: 'cable',
     summary: 'show the cables of a data path, or change the cipher of one',
     load: async () => (await import('./cable.ts')).cableCommand(),

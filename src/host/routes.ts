@@ -198,6 +198,8 @@ function foundRoute(fields: Fields, place: RoutePlace, family: Family): FoundRou
   const device = type === kindCodes.unicast ? deviceOf(fields, place) : ''
   const table = place.kind === 'table' ? place.table : mainTable
   const metric = numberOf(fields, 'metric')
+  // `ip` does not name the protocol of what a person added: RTPROT_BOOT.
+  const protocol = numberOf(fields, 'protocol') || 3
   // A route of another metric stands beside ours and is another one.
   const isOwnMetric = metric === (family === 4 ? 0 : defaultMetric6)
   // `ip` prints numbers with -N and takes words; of a kind that is not ours the destination is enough.
@@ -207,13 +209,13 @@ function foundRoute(fields: Fields, place: RoutePlace, family: Family): FoundRou
     `route del ${kind}${formatPrefix(destination)} table ${table}`,
     device === '' ? '' : `dev ${device}`,
     via === undefined ? '' : `via ${formatAddress(via)}`,
-    `proto ${textOf(fields, 'protocol')}`,
+    `proto ${protocol}`,
     metric === 0 ? '' : `metric ${metric}`,
   ]
   return [
     {
       key: isOwnMetric ? keyOf(destination) : `${keyOf(destination)} metric ${metric}`,
-      form: formOfParts(type, device, via, source, numberOf(fields, 'protocol')),
+      form: formOfParts(type, device, via, source, protocol),
       family,
       removal: parts.filter(part => part !== '').join(' '),
     },
