@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { east, west } from '../support/e2e/clusters.ts'
 import { ControlWorld, type WorldOptions } from '../support/e2e/control.ts'
+import type { Gateway } from '../support/e2e/gateway.ts'
 import { eventually } from '../support/eventually.ts'
 
 async function startBoth(world: ControlWorld): Promise<void> {
@@ -14,10 +15,8 @@ async function startBoth(world: ControlWorld): Promise<void> {
   }
   await world.addRoutes(east, west)
   await world.addRoutes(west, east)
-  await world.untilPings(epod, wpod)
+  await world.untilPings(east, west)
 }
-
-const [epod, wpod] = [east, west]
 
 async function untilConnected(world: ControlWorld): Promise<void> {
   for (const side of [east, west]) {
@@ -61,3 +60,50 @@ for (const [name, options] of worlds) {
     assert.deepEqual(problems.items, [])
   })
 }
+
+test('traffic goes on without a control daemon and without any API, and a cold start forwards', async context => {
+  const world = await ControlWorld.start(context, { driver: 'wireguard' })
+  const datapaths = new Map<string, Gateway>()
+  for (const side of [east, west]) {
+    datapaths.set(side.gateway, await world.startDatapath(side))
+    world.startGateway(side)
+    await world.addRoutes(side, side === east ? west : east)
+  }
+  await world.untilPings(east, west)
+  await untilConnected(world)
+  const datapath = datapaths.get(east.gateway)
+  assert.ok(datapath)
+  const cableBefore = await datapath.cable('west')
+
+  // Killed: the data path forwards by the same session, and nothing is posted when another one comes.
+  await world.endGateway(east, 'KILL')
+  assert.equal(await world.pings(east, west), true)
+  const { generation } = await datapath.status()
+  world.startGateway(east)
+  await eventually(async () => (await world.http(east, '/readyz')) === 'ok\n')
+  assert.equal((await datapath.status()).generation, generation)
+  const cableAfter = await datapath.cable('west')
+  assert.equal(cableAfter.lastHandshakeMs, cableBefore.lastHandshakeMs)
+
+  // Stopped: its Gateway goes, and nothing else.
+  await world.endGateway(east, 'TERM')
+  assert.deepEqual(await world.objects('east', 'gateways'), [])
+  assert.equal((await world.objects('broker', 'endpoints')).length, 2)
+  assert.equal(await world.pings(east, west), true)
+  world.startGateway(east)
+  await eventually(async () => (await world.http(east, '/readyz')) === 'ok\n')
+
+  world.killApi()
+  await eventually(async () => /"api-away"/.test(await world.http(east, '/problems')))
+  assert.equal(await world.pings(east, west), true)
+
+  // Everything of east is gone but its disk.
+  await world.endGateway(east, 'KILL')
+  await datapath.end('KILL')
+  await world.startDatapath(east)
+  world.startGateway(east)
+  await world.untilPings(east, west)
+  assert.equal(await world.http(east, '/readyz'), 'ok\n')
+  assert.match(world.log(east), /this gateway is active/)
+  assert.doesNotMatch(world.log(east), /passive/)
+})

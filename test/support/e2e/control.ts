@@ -72,15 +72,20 @@ export class ControlWorld {
   startGateway(side: Side): void {
     const environment = Object.entries(this.#environment(side))
     const variables = environment.map(([name, value]) => `${name}=${value}`)
-    const program = this.#start(side.gateway, ['env', ...variables, hawser, 'gateway'])
+    // Signals go to the program itself: what enters the space for it does not hand them on.
+    const script = 'echo "pid $$"; exec "$@"'
+    const command = ['sh', '-c', script, 'sh', 'env', ...variables, hawser, 'gateway']
+    const program = this.#start(side.gateway, command)
     this.#programs.set(side.gateway, program)
   }
 
-  endGateway({ gateway }: Side, signal: NodeJS.Signals): Promise<void> {
-    const { child } = this.#programOf(gateway)
+  async endGateway({ gateway }: Side, signal: 'TERM' | 'KILL'): Promise<void> {
+    const { child, output } = this.#programOf(gateway)
     const ended = new Promise<void>(resolve => child.once('exit', () => resolve()))
-    child.kill(signal)
-    return ended
+    const pid = /^pid (\d+)$/m.exec(output())?.[1]
+    assert.ok(pid, output())
+    await this.spaces.mustRun(gateway, ['kill', '-s', signal, pid])
+    await ended
   }
 
   log({ gateway }: Side): string {
