@@ -110,8 +110,9 @@ function privateIp(family: Family): Promise<Address | undefined> {
     // There is no route to the rest of the world.
     socket.once('error', () => end(undefined))
     socket.connect(port, farAway[family], () => {
-      const { address } = socket.address()
-      end(parseAddress(address.split('%')[0]))
+      const address = parseAddress(socket.address().address.split('%')[0])
+      // With a route and no address of the family the kernel names none.
+      end(address.bytes.some(byte => byte !== 0) ? address : undefined)
     })
   })
 }

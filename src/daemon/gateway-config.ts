@@ -60,7 +60,7 @@ export type ConfigResult =
   | {
       readonly ok: false
       readonly errors: readonly GatewayError[]
-      /** Whether something is missing that the resource could say. */
+      /** Whether nothing is wrong but that something is missing, which the resource could say. */
       readonly isIncomplete: boolean
     }
 
@@ -122,7 +122,7 @@ export function presharedKeyOf(source: PskSource, secret?: Uint8Array): Uint8Arr
 class Reader {
   readonly sources: Sources
   readonly errors: GatewayError[] = []
-  isIncomplete = false
+  #wrongs = 0
 
   constructor(sources: Sources) {
     this.sources = sources
@@ -136,8 +136,7 @@ class Reader {
   required(name: SettingName): string {
     const found = this.sources.find(name)
     if (found !== undefined) return found.text
-    this.isIncomplete = true
-    this.#wrong(`${namesOf(name)} is not set`, 'or let join write the Submariner resource')
+    this.#note(`${namesOf(name)} is not set`, 'or let join write the Submariner resource')
     return ''
   }
 
@@ -153,10 +152,15 @@ class Reader {
   }
 
   refuse({ where }: Found, why: string): void {
-    this.#wrong(`${where}: ${why}`)
+    this.#wrongs++
+    this.#note(`${where}: ${why}`)
   }
 
-  #wrong(message: string, hint?: string): void {
+  get isIncomplete(): boolean {
+    return this.errors.length > this.#wrongs && this.#wrongs === 0
+  }
+
+  #note(message: string, hint?: string): void {
     const options = hint === undefined ? {} : { hint }
     this.errors.push(new GatewayError('BAD_SETTING', message, { ...options, exit: exitCode.usage }))
   }

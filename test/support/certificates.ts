@@ -2,7 +2,8 @@
 // hand (RFC 5280 4.1, ITU-T X.690), because Node makes keys and signatures but no certificates.
 
 import { generateKeyPairSync, type KeyObject, randomInt, sign } from 'node:crypto'
-import { isIPv4 } from 'node:net'
+import { isIP } from 'node:net'
+import { parseAddress } from '../../src/net/address.ts'
 
 /** A certificate with its key, as PEM. */
 export interface Certificate {
@@ -11,7 +12,7 @@ export interface Certificate {
 }
 
 export interface Authority extends Certificate {
-  /** For the names (DNS or IPv4) of a server, or of a client. */
+  /** For the names (DNS or addresses) of a server, or of a client. */
   issue(names: readonly string[], options?: { readonly isExpired?: boolean }): Certificate
 }
 
@@ -112,7 +113,7 @@ function extension(id: readonly number[], value: Buffer, isCritical = false): Bu
 }
 
 function generalName(name: string): Buffer {
-  return isIPv4(name)
-    ? der(0x87, Buffer.from(name.split('.').map(Number)))
-    : der(0x82, Buffer.from(name))
+  return isIP(name) === 0
+    ? der(0x82, Buffer.from(name))
+    : der(0x87, Buffer.from(parseAddress(name).bytes))
 }

@@ -1,0 +1,29 @@
+// Three fake API servers as one process that a test may kill: a broker and two clusters. Arguments: the
+// address to listen on, and a directory in which each gets a folder as a mounted Secret has it, with
+// `token`, `ca.crt` and beside them `url`.
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { leaseType } from '../../../src/kube/lease-record.ts'
+import { resourceTypes } from '../../../src/kube/resources/index.ts'
+import { FakeApiserver } from '../fake-apiserver.ts'
+
+const [host, directory] = process.argv.slice(2)
+
+const kinds = [...resourceTypes, leaseType].map(type => {
+  const { group, version, plural, kind, namespaced } = type
+  return { group, version, plural, kind, namespaced }
+})
+
+for (const name of ['broker', 'east', 'west']) {
+  const server = new FakeApiserver({ kinds, host })
+  // The Role of stock gateways.
+  server.forbids = ({ method, path }) => method === 'PATCH' && !path.includes('/pods/')
+  await server.open()
+  const folder = join(directory, name)
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'token'), 'token-1')
+  writeFileSync(join(folder, 'ca.crt'), server.authority.pem)
+  writeFileSync(join(folder, 'url'), server.url)
+}
+process.stdout.write('ready\n')
