@@ -119,9 +119,12 @@ async function trust(
 export async function ensureNamespace(client: KubeClient, name: string): Promise<void> {
   const manifest = namespaceManifest(name)
   const type = typeOfManifest(manifest)
-  if ((await lookUp(client, type, { name })) === undefined) {
+  await waitFor(`the namespace ${name} of before is gone`, async () => {
+    const found = await lookUp(client, type, { name })
+    if (found !== undefined) return found.value.meta.isDeleting ? undefined : true
     await client.create(type, rawOfManifest(manifest))
-  }
+    return true
+  })
 }
 
 async function ensurePsk(client: KubeClient, settings: BrokerSettings): Promise<Uint8Array> {

@@ -198,6 +198,9 @@ function ifNoSuchKind(error: unknown): undefined {
   throw error
 }
 
+/** One that does not parse is evicted like any other. */
+const rawClusters = rawType('submariner.io/v1', 'Cluster')
+
 /** Takes a member off the broker, with an admin's rights. Throws ENOENT when it has none of that name. */
 export async function evict(
   broker: KubeClient,
@@ -207,7 +210,7 @@ export async function evict(
 ): Promise<void> {
   const account = { name: memberAccountName(clusterId), namespace }
   const isThere =
-    (await lookUp(broker, clusterType, { name: clusterId, namespace })) !== undefined ||
+    (await lookUp(broker, rawClusters, { name: clusterId, namespace })) !== undefined ||
     (await lookUp(broker, serviceAccountType, account)) !== undefined
   if (!isThere) {
     const members = (await broker.list(clusterType, { namespace })).items.map(

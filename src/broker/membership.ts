@@ -49,7 +49,7 @@ export async function checkClaim(
   })
   const claimant = account?.value.meta.annotations[annotation.member]
   if (claimant === claim.memberUid) return
-  const cluster = await lookUp(broker, clusterType, { name: clusterId, namespace })
+  const cluster = await lookUp(broker, rawClusters, { name: clusterId, namespace })
   const isOthers = claimant !== undefined || (cluster !== undefined && !claim.isJoined)
   if (isOthers) throw idTaken(claim.clusterId)
 }
@@ -81,6 +81,7 @@ export async function ensureMember(
   return waitForToken(broker, namespace, memberTokenName(clusterId))
 }
 
+const rawClusters = rawType('submariner.io/v1', 'Cluster')
 const serviceAccounts = rawType('v1', 'ServiceAccount')
 const roles = rawType(rbac, 'Role')
 const roleBindings = rawType(rbac, 'RoleBinding')

@@ -30,7 +30,10 @@ interface Flags {
   readonly output: OutputFormat
 }
 
-export function showCommand(out: CommandOutput = standardOutput): Command {
+export function showCommand(
+  out: CommandOutput = standardOutput,
+  complain: (text: string) => void = text => void process.stderr.write(text),
+): Command {
   const show = new Command('show').description('what the gateways of clusters say of themselves')
   for (const view of views) {
     show.addCommand(
@@ -41,13 +44,18 @@ export function showCommand(out: CommandOutput = standardOutput): Command {
         .option('--contexts <list>', 'the same, with commas', namesOf)
         .option('-n, --namespace <name>', 'of the gateways', objectName.operatorNamespace)
         .addOption(outputOption('table', 'wide', 'json', 'yaml'))
-        .action((flags: Flags) => run(view, flags, out)),
+        .action((flags: Flags) => run(view, flags, out, complain)),
     )
   }
   return show
 }
 
-async function run(view: View, flags: Flags, out: CommandOutput): Promise<void> {
+async function run(
+  view: View,
+  flags: Flags,
+  out: CommandOutput,
+  complain: (text: string) => void,
+): Promise<void> {
   const named = [...(flags.context ?? []), ...(flags.contexts ?? [])]
   const contexts: readonly (string | undefined)[] = named.length > 0 ? named : [undefined]
   const asked = await Promise.all(contexts.map(context => ask(context, flags)))
@@ -68,7 +76,7 @@ async function run(view: View, flags: Flags, out: CommandOutput): Promise<void> 
   const on = output(process.stderr)
   for (const { context, error } of failed) {
     const { hint } = error
-    process.stderr.write(errorLines({ message: `${context}: ${error.message}`, hint }, on))
+    complain(errorLines({ message: `${context}: ${error.message}`, hint }, on))
   }
   process.exitCode = exitOf(view, shown, failed.length)
 }

@@ -56,6 +56,7 @@ const places: readonly (readonly [string, string, string, boolean])[] = [
     ...(['admissionregistration.k8s.io/v1', 'ValidatingAdmissionPolicyBinding'] as const),
     ...(['validatingadmissionpolicybindings', false] as const),
   ],
+  ['submariner.io/v1', 'Cluster', 'clusters', true],
   ['submariner.io/v1alpha1', 'Broker', 'brokers', true],
   ['submariner.io/v1alpha1', 'Submariner', 'submariners', true],
   ['multicluster.x-k8s.io/v1alpha1', 'ServiceImport', 'serviceimports', true],
