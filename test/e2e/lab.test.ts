@@ -344,7 +344,7 @@ function begin(words: readonly string[]): { child: ChildProcess; output: () => s
 }
 
 async function untilSaid(output: () => string, pattern: RegExp): Promise<void> {
-  await eventually(() => pattern.test(output()), output)
+  await eventually(() => pattern.test(output()), output, long.timeoutMs)
 }
 
 /**
