@@ -5,15 +5,12 @@
 //              │ wire0
 //        ══════╧══════ wire ══════ broker      192.0.2.i, 2001:db8::i; broker .254 and ::254
 //
-//   pods      10.(10 i).0.0/16 and fd00:10:i::/48 with one subnet a node: gateway 1, worker 2.
-//             pod-a is 10.(10 i).1.10 and fd00:10:i:1::10, pod-b 10.(10 i).2.10 and fd00:10:i:2::10,
-//             the node is .1 and ::1 in its subnet
+//   pods      10.(10 i).0.0/16 and fd00:10:i::/48 with one subnet a node: 1 of the gateway with pod-a,
+//             2 of the worker with pod-b; pods are .10 and ::10 in it, nodes .1 and ::1
 //   services  10.(10 i + 1).0.0/16 and fd00:11:i::/112
-//   nodes     172.31.i.1 (gateway) and 172.31.i.2 (worker), fd00:172:i::101 and ::102; the cluster's
-//             API is on the gateway, at its first address. The last 32 bits differ from those of the wire,
-//             because route agents make addresses between nodes of them
+//   nodes     172.31.i.1 (gateway, where the API is) and .2 (worker), fd00:172:i::101 and ::102: route
+//             agents make addresses of the last 32 bits, which must not be those of a wire address
 //   cables    each gateway to each other one, UDP port 4500, from wire address to wire address
-//
 // i is written in decimal digits in IPv6 groups too, so that people find it again.
 
 import { GatewayError } from '../net/errors.ts'

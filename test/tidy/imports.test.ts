@@ -148,7 +148,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   '@kubernetes/client-node': ['kube'],
   commander: ['cli'],
   'ipaddr.js': ['net'],
-  yaml: ['broker', 'cli'],
+  yaml: ['broker', 'cli', 'lab'],
   // The sealed cookie: `ready` is awaited in the worker's entry, the functions are handed in.
   'libsodium-wrappers': ['datapath', 'crypto'],
   'node:child_process': ['daemon', 'host', 'lab'],
