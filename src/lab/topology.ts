@@ -22,7 +22,7 @@ export interface LabOptions {
   readonly name: string
   readonly driver: Driver
   readonly clusters: number
-  /** Ciphers that both ends of each cable enable; absent: ChaCha20-Poly1305. */
+  /** Ciphers that gateways enable, by preference; absent: as without a word, all of them. */
   readonly cipher?: CipherChoice
 }
 
