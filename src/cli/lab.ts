@@ -23,7 +23,7 @@ import { output } from './output.ts'
 import { type Column, formatTable } from './table.ts'
 
 /** Many clusters on few cores take their time. */
-const connectedLimitMs = 60_000
+const connectedLimitMs = { least: 60_000, ofEachCluster: 10_000 } as const
 
 interface NameOption {
   readonly name: string
@@ -165,7 +165,9 @@ async function withLab(
 /** Waits until all gateways say that they are connected; false when some do not in time. */
 async function connect(lab: Lab): Promise<boolean> {
   say('waiting for the gateways to find each other')
-  const broken = await waitForConnections(lab, connectedLimitMs)
+  const { least, ofEachCluster } = connectedLimitMs
+  const limitMs = Math.max(least, lab.plan.clusters * ofEachCluster)
+  const broken = await waitForConnections(lab, limitMs)
   for (const connection of broken) say(`not connected: ${connection}`, 'warning')
   return broken.length === 0
 }

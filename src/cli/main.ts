@@ -5,6 +5,7 @@
 // Errors are one line `hawser: what, where`, and a second one `try: …` where there is something to
 // try. Exit codes are those of net/errors.ts.
 
+import { flushCompileCache } from 'node:module'
 import { Command, CommanderError, Option } from 'commander'
 import { type ExitCode, exitCode, GatewayError } from '../net/errors.ts'
 import { type ColorWhen, errorLines, output, setOutputMode } from './output.ts'
@@ -86,6 +87,7 @@ const commands: readonly CommandEntry[] = [
 /** Runs one command line, without the program's name. Never rejects. */
 export async function main(args: readonly string[]): Promise<ExitCode> {
   dieQuietlyOnClosedPipe()
+  keepCompiledCode()
   const program = rootCommand()
   try {
     const chosen = chosenCommand(args)
@@ -182,6 +184,16 @@ function report(error: unknown, help: string): ExitCode {
     process.stderr.write(`${error.stack}\n`)
   }
   return exitCode.failed
+}
+
+const cacheAfterMs = 5000
+
+/**
+ * Node writes its cache of compiled code at an orderly end alone, and a daemon may never have one: what
+ * runs for a while writes it by then.
+ */
+function keepCompiledCode(): void {
+  setTimeout(flushCompileCache, cacheAfterMs).unref()
 }
 
 /** `hawser status | head -1` is no error. */

@@ -7,6 +7,7 @@
 
 import { spawn } from 'node:child_process'
 import { closeSync, writeSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { KubeClient } from '../kube/client.ts'
 import { kubeCodeOf } from '../kube/errors.ts'
 import { Signal } from '../kube/signal.ts'
@@ -26,6 +27,9 @@ import { planCluster } from './topology.ts'
 
 const readyDescriptor = 3
 const workerDescriptor = 4
+
+// It is killed in the end, and Node writes its cache of compiled code at an orderly end alone.
+setTimeout(flushCompileCache, 5000).unref()
 
 const client = new KubeClient(await nodeCredentials(systemClock), 'hawser-lab')
 for (const object of clusterObjects(planCluster(Number(process.argv[2])))) await register(object)
