@@ -58,11 +58,18 @@ export async function startServers(names: readonly string[]): Promise<Servers> {
   }
 }
 
-/** Started before the first test of the file and stopped after the last. */
-export function sharedServers(names: readonly string[]): Pick<Servers, 'get' | 'compact'> {
+/**
+ * Started before the first test of the file and stopped after the last. `setUp` is what the tests need
+ * beside; it is no hook of its own, since the hooks of a file do not wait for each other.
+ */
+export function sharedServers(
+  names: readonly string[],
+  setUp: (servers: Servers) => Promise<void> = async () => undefined,
+): Pick<Servers, 'get' | 'compact'> {
   let servers: Servers | undefined
   before(async () => {
     servers = await startServers(names)
+    await setUp(servers)
   })
   after(() => servers?.stop())
   const started = () => {
