@@ -4,7 +4,7 @@
 //   ourselves -> remote clusters that are believed -> cables -> objects to write -> our Gateway
 
 import { isVxlan, planCables, tablesOf } from './cables.ts'
-import { specOf } from './endpoint-spec.ts'
+import { shownSpec } from './endpoint-spec.ts'
 import { describeGateway, staleGateways } from './gateway-status.ts'
 import { planHealthChecks } from './health-checks.ts'
 import { describeSelf } from './own-objects.ts'
@@ -42,7 +42,7 @@ export function reconcile(world: World): Plan {
     problems,
     remotes: cables.map(({ clusterId, endpoint }) => ({
       clusterId,
-      endpoint: specOf(endpoint),
+      endpoint: shownSpec(endpoint),
       createdAtMs: endpoint.meta.createdAtMs,
     })),
     gateway: describeGateway(world, own.endpoint, cables, problems),
