@@ -17,7 +17,7 @@ import type { Family } from '../net/address.ts'
 import type { CablePlan } from './cables.ts'
 import { shownSpec, sizeOf } from './endpoint-spec.ts'
 import { familiesOf, pingKey } from './health-checks.ts'
-import { cut } from './problems.ts'
+import { cut, problem } from './problems.ts'
 import type { LinkReport, PingReport, Problem, World, Write } from './world.ts'
 
 /** A Gateway that was not written for so long is of a gateway that is no more. */
@@ -170,6 +170,18 @@ export function staleGateways({ isActive, local, settings, nowMs }: World): read
           ? 'nobody can tell when it was written'
           : `it was last written ${Math.round((nowMs - updatedAtMs) / 1000)} s ago`,
     }))
+}
+
+/** Gateways that were written in what is our future: their nodes' clocks, or ours, are wrong. */
+export function clockProblems({ local, nowMs }: World): readonly Problem[] {
+  return local.gateways.items.flatMap(({ meta, updatedAtMs = 0 }) => {
+    if (updatedAtMs - nowMs <= gatewayStaleMs) return []
+    const seconds = Math.round((updatedAtMs - nowMs) / 1000)
+    const message =
+      `it was written ${seconds} s ahead of this node's clock; gateways that seem old are deleted: ` +
+      'set the clocks of both nodes'
+    return [problem('clock', '', `gateways/${meta.name}`, message)]
+  })
 }
 
 export function isStale(updatedAtMs: number | undefined, nowMs: number): boolean {

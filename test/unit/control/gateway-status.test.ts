@@ -4,7 +4,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { planCables, tablesOf } from '../../../src/control/cables.ts'
-import { describeGateway, hasNews, staleGateways } from '../../../src/control/gateway-status.ts'
+import {
+  clockProblems,
+  describeGateway,
+  hasNews,
+  staleGateways,
+} from '../../../src/control/gateway-status.ts'
 import { describeSelf } from '../../../src/control/own-objects.ts'
 import { findRemotes } from '../../../src/control/remotes.ts'
 import type { LinkReport, PingReport, Problem } from '../../../src/control/world.ts'
@@ -229,6 +234,16 @@ test('nothing is deleted before all are known', () => {
     staleGateways(worldWith({ local: { ...worldWith().local, gateways: unknown } })),
     [],
   )
+})
+
+test('a Gateway from the future is a clock that is wrong', () => {
+  const codes = (aheadMs: number) => {
+    const gateways = known([gatewayOf('other', { updatedAtMs: nowMs + aheadMs })])
+    const world = worldWith({ local: { ...worldWith().local, gateways } })
+    return clockProblems(world).map(({ message }) => message)
+  }
+  assert.deepEqual(codes(15_000), [])
+  assert.match(codes(3_600_000)[0], /written 3600 s ahead of this node's clock/)
 })
 
 test('news are states and Endpoints, not counters and round trips', () => {
