@@ -1,5 +1,6 @@
 // Puts the parts together: the store in a directory or in memory, the certificate, the API, the server.
-// What an API server makes for itself at its start is made here; the CLI and the tests hand in the rest.
+// What an API server makes for itself at its start is made here; the CLI and the tests hand in the rest,
+// the clock among it.
 
 import { randomBytes, randomUUID } from 'node:crypto'
 import { join } from 'node:path'

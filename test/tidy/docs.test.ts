@@ -6,6 +6,8 @@ import { existsSync } from 'node:fs'
 import { basename, join, posix } from 'node:path'
 import { test } from 'node:test'
 import type { Command } from 'commander'
+import { apiCommand } from '../../src/cli/api.ts'
+import { brokerCommand } from '../../src/cli/broker.ts'
 import { cableCommand } from '../../src/cli/cable.ts'
 import { captureCommand } from '../../src/cli/capture.ts'
 import { datapathCommands } from '../../src/cli/datapath.ts'
@@ -111,9 +113,10 @@ test('paths of ours that are named are there', () => {
 })
 
 const commands = new Map<string, Command>(
-  [labCommand(), cableCommand(), captureCommand(), wgCommand(), ...datapathCommands()].map(
-    command => [command.name(), command],
-  ),
+  [
+    ...[apiCommand(), brokerCommand(), labCommand(), cableCommand(), captureCommand()],
+    ...[wgCommand(), ...datapathCommands()],
+  ].map(command => [command.name(), command]),
 )
 
 /** Options of the program itself, and of every command. */
@@ -134,7 +137,7 @@ function judgeCommands(text: string): { wrong: string[]; seen: number } {
     if (words[0] === 'help') continue
     seen++
     let command = commands.get(words[0])
-    if (['lab', 'cable'].includes(words[0]) && /^[a-z]+$/.test(words[1] ?? '')) {
+    if (['api', 'broker', 'lab', 'cable'].includes(words[0]) && /^[a-z]+$/.test(words[1] ?? '')) {
       command = command?.commands.find(sub => sub.name() === words[1])
     }
     const options = words.filter(word => /^--[a-z]/.test(word)).map(word => word.split('=')[0])
