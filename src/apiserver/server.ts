@@ -31,6 +31,8 @@ export const limits = {
   requestMs: 60_000,
   headersMs: 20_000,
   handshakeMs: 20_000,
+  /** A kept connection is closed later than clients let go of it. */
+  idleMs: 100_000,
   /** After this a watch ends by itself; the client asks for less. */
   watchSeconds: 3600,
   /** Open requests have so long to end when the server does. */
@@ -62,6 +64,7 @@ export class ApiServer {
         requestTimeout: limits.requestMs,
         headersTimeout: limits.headersMs,
         handshakeTimeout: limits.handshakeMs,
+        keepAliveTimeout: limits.idleMs,
         noDelay: true,
         keepAlive: true,
         keepAliveInitialDelay: probeAfterMs,
