@@ -142,7 +142,8 @@ function judgeCommands(text: string): { wrong: string[]; seen: number } {
     if (words[0] === 'help') continue
     seen++
     let command = commands.get(words[0])
-    if (['lab', 'cable', 'show', 'broker'].includes(words[0]) && /^[a-z]+$/.test(words[1] ?? '')) {
+    const hasVerbs = ['api', 'broker', 'cable', 'lab', 'show'].includes(words[0])
+    if (hasVerbs && /^[a-z]+$/.test(words[1] ?? '')) {
       command = command?.commands.find(sub => sub.name() === words[1])
     }
     const options = words.filter(word => /^--[a-z]/.test(word)).map(word => word.split('=')[0])

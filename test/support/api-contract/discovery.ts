@@ -152,6 +152,10 @@ export const discoveryChecks: readonly ApiCheck[] = [
         configMap('large', { text }),
       )
       refusedWith(answer, 413, 'RequestEntityTooLarge')
+      const small = configMap('strange')
+      const stranger = { token: 'of-nobody' }
+      const unknown = await api.raw.call('POST', collection(api, 'configmaps'), small, stranger)
+      refusedWith(unknown, 401, 'Unauthorized')
     },
   },
   {
