@@ -149,7 +149,8 @@ export async function removeMember(
   if (isAdmin) {
     await progress.step(`rights of ${account.name}`, async () => {
       await remove(broker, roleBindings, { name: memberRoleBindingName(clusterId), namespace })
-      await remove(broker, roleType, account)
+      // The admin of a broker that subctl made may not, and then there is none.
+      if ((await rolesOf(broker, namespace)) === 'own') await remove(broker, roleType, account)
       await remove(broker, secretType, { name: memberTokenName(clusterId), namespace })
     })
   }
