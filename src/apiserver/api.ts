@@ -17,6 +17,7 @@ import { type Circumstances, Objects } from './objects.ts'
 import { isTrue, type OpenedWatch, openWatch, readList, readObject } from './reading.ts'
 import { forbidden, noSuchPath, Refusal, resourceName } from './refusal.ts'
 import { Schemas } from './schemas.ts'
+import { selectedName } from './selectors.ts'
 import { type Log, LogError, Store } from './store.ts'
 import { parseTarget, type Target, verbOf } from './target.ts'
 import { errorFrame } from './watch-cache.ts'
@@ -194,11 +195,8 @@ export class Api {
   #authorize(user: User, verb: Verb, target: Target, query: URLSearchParams): void {
     const { kind, namespace, part } = target
     const isCollection = verb === 'list' || verb === 'watch'
-    // As on a real server, a selector for one name is as good as the name.
-    const selected = /(?:^|,)metadata\.name==?([^,\\]+)(?:,|$)/.exec(
-      query.get('fieldSelector') ?? '',
-    )
-    const name = isCollection ? (selected?.[1] ?? '') : target.name
+    // As on a real server, a selector for one name is as good as the name; read by whoever applies it.
+    const name = isCollection ? selectedName(kind, query.get('fieldSelector') ?? '') : target.name
     const resource = resourceName(kind)
     const subresource = part === 'status' ? 'status' : ''
     if (isAllowed(user, { verb, resource, subresource, namespace, name })) return

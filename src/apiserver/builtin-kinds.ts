@@ -88,7 +88,7 @@ export const serviceAccountKind: Kind = {
     automountServiceAccountToken: flag,
   }),
   columns: [nameColumn, count('Secrets', countAt('secrets')), ageColumn],
-  mergeKeys: { ...metaKeys, secrets: 'name', imagePullSecrets: 'name' },
+  mergeKeys: { ...metaKeys, secrets: 'name' },
 }
 
 export const eventKind: Kind = {
@@ -243,7 +243,9 @@ export const podKind: Kind = {
     'spec.topologySpreadConstraints': 'topologyKey',
     'spec.resourceClaims': 'name',
     'status.conditions': 'type',
+    'spec.schedulingGates': 'name',
     'status.podIPs': 'ip',
+    'status.hostIPs': 'ip',
   },
 }
 
@@ -296,7 +298,7 @@ export const serviceCidrKind: Kind = {
   verbs: readVerbs,
   schema: object({ spec: fields({ cidrs: list(text) }), status: open }),
   columns: [nameColumn, column('CIDRs', body => shown(listAt(body, 'spec', 'cidrs'))), ageColumn],
-  mergeKeys: metaKeys,
+  mergeKeys: { ...metaKeys, 'status.conditions': 'type' },
 }
 
 export const definitionKind: Kind = {

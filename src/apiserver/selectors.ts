@@ -10,8 +10,6 @@ export type Matcher = (body: Body) => boolean
 
 interface Selector {
   readonly matches: Matcher
-  /** The one name that is asked for, if it is one; roles may allow an object by its name. */
-  readonly name: string
   /** Everything matches. */
   readonly isEmpty: boolean
 }
@@ -22,9 +20,14 @@ export function parseSelectors(kind: Kind, labels: string, fields: string): Sele
   const matchers = [...parseLabels(labels), ...terms.map(({ matches }) => matches)]
   return {
     matches: body => matchers.every(matches => matches(body)),
-    name: terms.find(({ field, isEqual }) => isEqual && field === 'metadata.name')?.value ?? '',
     isEmpty: matchers.length === 0,
   }
+}
+
+/** The one name that a field selector lets through, or ''; roles may allow an object by its name. */
+export function selectedName(kind: Kind, fields: string): string {
+  const terms = parseFields(kind, fields)
+  return terms.find(({ field, isEqual }) => isEqual && field === 'metadata.name')?.value ?? ''
 }
 
 const key = '[A-Za-z0-9](?:[A-Za-z0-9_./-]*[A-Za-z0-9])?'

@@ -3,7 +3,7 @@
 // that is there, with names of its own, and leaves nothing that another one would stumble over.
 //
 // `needs`: the list of kinds that a server must have; `broker` kinds are in both lists. A real server has
-// the CRDs of deploy/crds and serves everything.
+// the CRDs of deploy/crds and serves everything; `kubernetes`: what that one alone can answer.
 
 import type { ApiCheck } from './api-contract/check.ts'
 import { discoveryChecks } from './api-contract/discovery.ts'

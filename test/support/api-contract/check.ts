@@ -11,7 +11,7 @@ export interface ContractApi {
 
 export interface ApiCheck {
   readonly name: string
-  readonly needs: 'broker' | 'lab'
+  readonly needs: 'broker' | 'lab' | 'kubernetes'
   run(api: ContractApi): Promise<void>
 }
 

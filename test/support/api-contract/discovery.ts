@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import type { Json } from '../raw-api.ts'
 import { type ApiCheck, at, cluster, collection, configMap, refusedWith } from './check.ts'
+import { differences, type OpenapiV2 } from './openapi.ts'
 
 const tableType = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json'
 
@@ -36,8 +37,9 @@ export const discoveryChecks: readonly ApiCheck[] = [
       const { resources } = await raw.ok('GET', '/apis/submariner.io/v1')
       const found = (resources as readonly Json[]).find(each => each['name'] === 'clusters')
       assert.deepEqual([found?.['kind'], found?.['namespaced']], ['Cluster', true])
+      const verbs = (found?.['verbs'] ?? []) as readonly string[]
       for (const verb of ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch']) {
-        assert.ok((found?.['verbs'] as readonly string[]).includes(verb), verb)
+        assert.ok(verbs.includes(verb), verb)
       }
       const core = (await raw.ok('GET', '/api/v1'))['resources'] as readonly Json[]
       const maps = core.find(each => each['name'] === 'configmaps')
@@ -150,6 +152,14 @@ export const discoveryChecks: readonly ApiCheck[] = [
         configMap('large', { text }),
       )
       refusedWith(answer, 413, 'RequestEntityTooLarge')
+    },
+  },
+  {
+    name: 'fields and merge keys of the built-in kinds are those that are published',
+    needs: 'kubernetes',
+    async run({ raw }) {
+      const published = await raw.ok('GET', '/openapi/v2')
+      assert.deepEqual(differences(published as unknown as OpenapiV2), [])
     },
   },
 ]
