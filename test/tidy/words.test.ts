@@ -126,7 +126,7 @@ test('nothing of the packet, its bytes or its crypto is left to a clock of its o
     .filter(file => file.startsWith('src/'))
     .filter(file => /\bsystemClock\b|\bhrtime\b/.test(codeOf(textOf(file))))
   assert.deepEqual(readers, [
-      ...['src/cli/api.ts', 'src/cli/broker.ts', 'src/cli/kube-options.ts'],
-      ...['src/datapath/worker.ts', 'src/lab/node-agent.ts', 'src/net/clock.ts'],
+    ...['src/cli/api.ts', 'src/cli/broker.ts', 'src/cli/kube-options.ts'],
+    ...['src/datapath/worker.ts', 'src/lab/node-agent.ts', 'src/net/clock.ts'],
   ])
 })
