@@ -10,6 +10,7 @@ import { cableCommand } from '../../src/cli/cable.ts'
 import { captureCommand } from '../../src/cli/capture.ts'
 import { datapathCommands } from '../../src/cli/datapath.ts'
 import { explainDrop } from '../../src/cli/drop-reasons.ts'
+import { gatewayCommand } from '../../src/cli/gateway.ts'
 import { labCommand } from '../../src/cli/lab.ts'
 import { wgCommand } from '../../src/cli/wg.ts'
 import { dropNames } from '../../src/tables/counters.ts'
@@ -111,9 +112,10 @@ test('paths of ours that are named are there', () => {
 })
 
 const commands = new Map<string, Command>(
-  [labCommand(), cableCommand(), captureCommand(), wgCommand(), ...datapathCommands()].map(
-    command => [command.name(), command],
-  ),
+  [
+    ...[labCommand(), cableCommand(), captureCommand(), wgCommand(), gatewayCommand()],
+    ...datapathCommands(),
+  ].map(command => [command.name(), command]),
 )
 
 /** Options of the program itself, and of every command. */

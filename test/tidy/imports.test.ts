@@ -82,12 +82,17 @@ const rules: Readonly<Record<string, Rule>> = {
     why: "Kubernetes' objects, parsed at the edge: what stands below sees types of ours alone",
     code: ['net'],
   },
+  broker: {
+    why: 'what a cluster and its broker exchange, as plans without I/O',
+    code: ['kube'],
+  },
   host: {
     why: "this machine's network: whoever needs a route says which, and it makes up the difference",
     code: ['net'],
     public: [
       'host.ts',
       'interfaces.ts',
+      'commands.ts',
       'monitor.ts',
       'packet-filter.ts',
       'routes.ts',
@@ -99,6 +104,16 @@ const rules: Readonly<Record<string, Rule>> = {
     why: "a node's routes to the remote clusters: a pure plan, and the loop that carries it out",
     code: ['net', 'kube', 'host'],
     public: ['agent.ts', 'network.ts', 'settings.ts'],
+  },
+  control: {
+    why: 'what a gateway should do, and the loop that has it done; it is handed what it works on',
+    code: ['net', 'native.ts', 'tables', 'kube', 'broker'],
+    public: ['control.ts', 'parts.ts', 'state-directory.ts', 'uninstall.ts', 'world.ts'],
+  },
+  metrics: {
+    why: 'what a scrape shows of a gateway, made of what others know',
+    code: ['net'],
+    types: ['tables', 'kube', 'control'],
   },
   uapi: {
     why: 'speaks to whatever has the shape of a data path',
@@ -115,17 +130,20 @@ const rules: Readonly<Record<string, Rule>> = {
     why: 'the composition roots: they put the parts together and decide nothing',
     code: [
       ...['net', 'native.ts', 'tun', 'datapath', 'wire', 'uapi'],
-      ...['kube', 'host', 'route-agent'],
+      ...['tables', 'kube', 'host', 'control', 'metrics', 'route-agent'],
     ],
-    types: ['tables'],
     public: [
       ...['background.ts', 'datapath.ts', 'datapath-parts.ts'],
+      ...['gateway.ts', 'gateway-sources.ts', 'wait-node.ts'],
       ...['log.ts', 'pairs.ts', 'route-agent.ts', 'wg.ts'],
     ],
   },
   cli: {
-    why: 'short commands load no daemon: only the name of a log level',
-    code: ['net', 'tables', 'capture', 'wire', 'lab', 'daemon/log.ts'],
+    why: 'short commands load no daemon: only the names of its log levels and settings',
+    code: [
+      ...['net', 'tables', 'capture', 'wire', 'lab'],
+      ...['daemon/log.ts', 'daemon/gateway-sources.ts'],
+    ],
     types: ['daemon', 'route-agent'],
     lazy: ['daemon', 'route-agent'],
     public: [],
@@ -142,7 +160,8 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'node:child_process': ['daemon', 'host', 'lab'],
   'node:worker_threads': ['datapath'],
   'node:net': ['uapi', 'wire', 'daemon'],
-  'node:http': ['lab', 'kube'],
+  'node:http': ['lab', 'kube', 'daemon'],
+  'prom-client': ['metrics'],
   'node:https': ['kube'],
   'node:tls': ['kube'],
 }
