@@ -130,16 +130,17 @@ test("the image's entry points stand where those of stock Submariner stood", asy
   await world.untilPings(east, west)
   const labels = async () => {
     const [pod] = await world.objects('east', 'pods')
-    return JSON.stringify((pod.metadata as { labels: unknown }).labels)
+    return JSON.stringify((pod['metadata'] as { labels: unknown }).labels)
   }
   await eventually(async () => /gateway.submariner.io\/status":"active"/.test(await labels()))
   const rule = ['ip', 'rule', 'show', 'priority', '100']
-  assert.match(await world.spaces.mustRun(east.gateway, rule), /lookup 100/)
   const table = ['ip', 'route', 'show', 'table', '100']
-  assert.match(
-    await world.spaces.mustRun(east.gateway, table),
-    /^10\.2\.0\.0\/16 dev gw0 .*src 10\.1\.0\.1/m,
-  )
+  const route = /^10\.2\.0\.0\/16 dev gw0 .*src 10\.1\.0\.1/m
+  await eventually(async () => {
+    const { stdout: rules } = await world.spaces.run(east.gateway, rule)
+    const { stdout: routes } = await world.spaces.run(east.gateway, table)
+    return /lookup 100/.test(rules) && route.test(routes)
+  })
   await world.endGateway(east, 'TERM')
   assert.match(await labels(), /status":"passive"/)
   assert.deepEqual(await world.objects('east', 'gateways'), [])

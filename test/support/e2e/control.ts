@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -175,7 +175,8 @@ export class ControlWorld {
     const folder = join(this.#directory, server)
     const url = readFileSync(join(folder, 'url'), 'utf8')
     const where = server === 'broker' ? brokerNamespace : namespace
-    const path = `${url}/apis/submariner.io/v1/namespaces/${where}/${plural}`
+    const group = plural === 'pods' ? 'api/v1' : 'apis/submariner.io/v1'
+    const path = `${url}/${group}/namespaces/${where}/${plural}`
     const header = 'Authorization: Bearer token-1'
     const { stdout } = await this.spaces.run(stranger.space, ['curl', '-sk', '-H', header, path])
     const list = JSON.parse(stdout) as { items: Record<string, unknown>[] }
