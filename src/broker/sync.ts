@@ -23,8 +23,15 @@ export interface Sync<T extends Resource> {
   readonly broker: Known<T>
   /** Ours that belong on the broker: `ownObjects(local.items)`, or those that will be there. */
   readonly exports: readonly T[]
-  /** Objects of the broker that belong here: `foreignObjects(…)`, or what is accepted of them. */
-  readonly imports: readonly T[]
+  /**
+   * Objects of the broker that belong here: `foreignObjects(…)`, or what is accepted of them; undefined
+   * while that cannot be said.
+   */
+  readonly imports: readonly T[] | undefined
+  /** Ours that are to be here; none of a kind that others make. */
+  readonly made: readonly T[]
+  /** Whether one of ours has no place any more; never for a kind that others make. */
+  readonly isOutdated: (item: T) => boolean
   /** Objects of ours come from all namespaces: the broker's tell from which. */
   readonly isFromAllNamespaces: boolean
   readonly replacement: Replacement<T>
@@ -62,26 +69,28 @@ export interface Conflict {
 
 export function planSync<T extends Resource>(sync: Sync<T>): SyncPlan {
   const { type, clusterId, local, broker, replacement } = sync
-  const out = planSide({
+  // Before the broker has been listed there is nothing to copy, and nothing known to be gone.
+  const imports = broker.synced ? sync.imports : undefined
+  const isCopy = (item: T) => !['', clusterId].includes(ownerOf(item))
+  const here = planSide({
+    ...{ server: 'local', type, known: local, replacement },
+    // Ours first: a name on the broker that is one of ours here is no way to take its place.
+    wanted: [
+      ...sync.made,
+      ...(imports ?? []).map(object =>
+        copyOf(type, object, sync.localNamespace, object.meta.labels),
+      ),
+    ],
+    isSurplus: item => (isCopy(item) ? imports !== undefined : sync.isOutdated(item)),
+  })
+  const there = planSide({
     ...{ server: 'broker', type, known: broker, replacement },
     wanted: sync.exports.map(object => exported(object, sync)),
     isSurplus: item => local.synced && ownerOf(item) === clusterId,
-    reason: 'the broker has what is ours',
   })
-  // Before the broker has been listed there is nothing to copy, and nothing known to be gone.
-  const inward = broker.synced
-    ? planSide({
-        ...{ server: 'local', type, known: local, replacement },
-        wanted: sync.imports.map(object =>
-          copyOf(type, object, sync.localNamespace, object.meta.labels),
-        ),
-        isSurplus: item => !['', clusterId].includes(ownerOf(item)),
-        reason: 'copies of what the broker has',
-      })
-    : { writes: [], conflicts: [] }
   return {
-    writes: [...out.writes, ...inward.writes],
-    conflicts: [...out.conflicts, ...inward.conflicts],
+    writes: [...here.writes, ...there.writes],
+    conflicts: [...here.conflicts, ...there.conflicts],
   }
 }
 
@@ -103,7 +112,7 @@ export function ownerOf({ meta }: Resource): string {
   return meta.labels[label.clusterId] ?? ''
 }
 
-export interface Side<T extends Resource> {
+interface Side<T extends Resource> {
   readonly server: Server
   readonly type: ResourceType<T>
   readonly known: Known<T>
@@ -112,11 +121,10 @@ export interface Side<T extends Resource> {
   /** Whether an object that is not wanted should go. */
   readonly isSurplus: (item: T) => boolean
   readonly replacement: Replacement<T>
-  readonly reason: string
 }
 
 /** What makes one side as it should be; nothing before it has been listed. */
-export function planSide<T extends Resource>(side: Side<T>): SyncPlan {
+function planSide<T extends Resource>(side: Side<T>): SyncPlan {
   const { server, type, known } = side
   if (!known.synced) return { writes: [], conflicts: [] }
   const present = new Map(known.items.map(item => [keyOf(item), item]))
@@ -146,7 +154,7 @@ export function planSide<T extends Resource>(side: Side<T>): SyncPlan {
 }
 
 function changeOf<T extends Resource>(side: Side<T>, before: T, wanted: T): Write[] {
-  const { server, type, reason, replacement } = side
+  const { server, type, replacement } = side
   if (isAsWanted(type, before, wanted)) return []
   if (replacement.mustRecreate(before, wanted)) {
     return [deletion(side, before.meta, 'it is to be made anew')]
@@ -157,11 +165,19 @@ function changeOf<T extends Resource>(side: Side<T>, before: T, wanted: T): Writ
     annotations: { ...before.meta.annotations, ...wanted.meta.annotations },
   }
   const key = `${type.kind}/${wanted.meta.name}`
-  return [{ verb: 'update', server, key, type, object: { ...wanted, meta }, reason }]
+  const object = { ...wanted, meta }
+  return [{ verb: 'update', server, key, type, object, reason: reasonOf(server, wanted) }]
 }
 
-function creation<T extends Resource>({ server, type, reason }: Side<T>, object: T): Write {
-  return { verb: 'create', server, key: `${type.kind}/${object.meta.name}`, type, object, reason }
+function creation<T extends Resource>({ server, type }: Side<T>, object: T): Write {
+  const key = `${type.kind}/${object.meta.name}`
+  return { verb: 'create', server, key, type, object, reason: reasonOf(server, object) }
+}
+
+function reasonOf(server: Server, wanted: Resource): string {
+  const owner = ownerOf(wanted)
+  if (server === 'broker' || owner === '') return 'as we are now'
+  return `as cluster ${owner} has it on the broker`
 }
 
 function deletion<T extends Resource>(
@@ -174,11 +190,11 @@ function deletion<T extends Resource>(
 
 /** Its content, and labels and annotations as far as we want some. */
 function isAsWanted<T extends Resource>(type: ResourceType<T>, before: T, wanted: T): boolean {
-  return (
-    holds(before.meta.labels, wanted.meta.labels) &&
-    holds(before.meta.annotations, wanted.meta.annotations) &&
-    isDeepStrictEqual(contentOf(type, before), contentOf(type, wanted))
-  )
+  if (!holds(before.meta.labels, wanted.meta.labels)) return false
+  if (!holds(before.meta.annotations, wanted.meta.annotations)) return false
+  const [there, here] = [contentOf(type, before), contentOf(type, wanted)]
+  // The server has its own order of keys.
+  return there === here || isDeepStrictEqual(JSON.parse(there), JSON.parse(here))
 }
 
 type Texts = Readonly<Record<string, string>>
@@ -188,15 +204,16 @@ function holds(there: Texts, wanted: Texts): boolean {
 }
 
 /** Objects are never changed, and most stay for a long time. */
-const contents = new WeakMap<Resource, unknown>()
+const contents = new WeakMap<Resource, string>()
 
 /** Everything but the metadata, as it is written. */
-function contentOf<T extends Resource>(type: ResourceType<T>, object: T): unknown {
+function contentOf<T extends Resource>(type: ResourceType<T>, object: T): string {
   const found = contents.get(object)
   if (found !== undefined) return found
   const { metadata: _, ...content } = type.serialize(object)
-  contents.set(object, content)
-  return content
+  const text = JSON.stringify(content)
+  contents.set(object, text)
+  return text
 }
 
 function keyOf({ meta }: Resource): string {

@@ -141,14 +141,17 @@ function vxlanCable(
     const whose = tunnelAddress === undefined ? 'it has none' : 'this gateway has none'
     return failed('no-address', `a vxlan cable needs a private IPv4 address at both ends: ${whose}`)
   }
-  const text = formatAddress(tunnelAddress)
-  const other = taken.get(text)
-  if (other !== undefined) {
-    const reason = `its address inside vxlan cables, ${text}, is that of cluster ${other}, too`
-    return failed('tunnel-address', reason)
-  }
-  taken.set(text, endpoint.clusterId)
   const { base, usingIp, isUsingNat } = place
+  // Frames are told apart by where they come from, and ARP by the address inside.
+  for (const text of [formatAddress(tunnelAddress), formatAddress(usingIp)]) {
+    const other = taken.get(text)
+    if (other !== undefined) {
+      const reason = `a vxlan cable needs an address of its own, and ${text} is cluster ${other}'s`
+      return failed('address-taken', reason)
+    }
+  }
+  taken.set(formatAddress(tunnelAddress), endpoint.clusterId)
+  taken.set(formatAddress(usingIp), endpoint.clusterId)
   return { ok: true, cable: { ...base, driver: 'vxlan', tunnelAddress }, usingIp, isUsingNat }
 }
 

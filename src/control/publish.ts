@@ -10,7 +10,6 @@ import {
   type Conflict,
   inPlace,
   ownerOf,
-  planSide,
   planSync,
   type Replacement,
   type SyncPlan,
@@ -22,7 +21,7 @@ import { type Endpoint, endpointType, isSameEndpoint } from '../kube/resources/e
 import { equalBytes, prefixKey } from '../net/address.ts'
 import type { OwnObjects } from './own-objects.ts'
 import { problem } from './problems.ts'
-import type { AcceptedCluster } from './remotes.ts'
+import { type AcceptedCluster, isListed } from './remotes.ts'
 import type { Problem, World, Write } from './world.ts'
 
 export interface Publication {
@@ -39,17 +38,19 @@ export function publish(
   const { local, broker, settings, isActive } = world
   if (!isActive) return { writes: [], problems: [], wantsNewKey: false }
   const replacement = settings.hasStockAgents ? forStockAgents : inPlace
+  // Before all of the broker has been listed, what is accepted is of another time.
+  const known = isListed(world) ? accepted : undefined
   const plans = [
-    ...planKind(world, {
+    planKind(world, {
       ...{ type: clusterType, local: local.clusters, broker: broker.clusters },
       own: [own.cluster],
-      imports: accepted.map(({ cluster }) => cluster),
+      imports: known?.map(({ cluster }) => cluster),
       replacement: inPlace,
     }),
-    ...planKind(world, {
+    planKind(world, {
       ...{ type: endpointType, local: local.endpoints, broker: broker.endpoints },
       own: own.isReachable ? [own.endpoint] : published(world),
-      imports: accepted.flatMap(({ endpoint }) => acceptedEndpoint(endpoint)),
+      imports: known?.flatMap(({ endpoint }) => acceptedEndpoint(endpoint)),
       replacement,
     }),
   ]
@@ -69,30 +70,21 @@ interface KindPlan<T extends Resource> {
   readonly local: Known<T>
   readonly broker: Known<T>
   readonly own: readonly T[]
-  readonly imports: readonly T[]
+  readonly imports: readonly T[] | undefined
   readonly replacement: Replacement<T>
 }
 
 type Owned = Resource & { readonly clusterId: string }
 
-function planKind<T extends Owned>(
-  { settings }: World,
-  { type, local, broker, own, imports, replacement }: KindPlan<T>,
-): readonly SyncPlan[] {
+function planKind<T extends Owned>({ settings }: World, { own, ...plan }: KindPlan<T>): SyncPlan {
   const { clusterId, namespace, brokerNamespace } = settings
-  const here = planSide({
-    ...{ server: 'local', type, known: local, wanted: own, replacement },
-    // Another node was active before, or the name was another: there is one Endpoint of a cluster.
-    isSurplus: item => item.clusterId === clusterId && ['', clusterId].includes(ownerOf(item)),
-    reason: 'our own',
-  })
-  const sync = planSync({
-    ...{ type, clusterId, brokerNamespace, local, broker, imports, replacement },
-    exports: own,
-    localNamespace: namespace,
+  return planSync({
+    ...plan,
+    ...{ clusterId, brokerNamespace, localNamespace: namespace, made: own, exports: own },
     isFromAllNamespaces: false,
+    // Another node was active before, or the name was another: there is one Endpoint of a cluster.
+    isOutdated: item => item.clusterId === clusterId,
   })
-  return [here, sync]
 }
 
 const forStockAgents: Replacement<Endpoint> = {

@@ -123,7 +123,7 @@ const cases: readonly Case[] = [
     name: 'both listed and one of them empty: what has no source is gone',
     here: [object(local, 'b', 'c2')],
     there: [object(broker, 'a', 'c1')],
-    writes: ['broker delete there/a', 'local delete here/b'],
+    writes: ['local delete here/b', 'broker delete there/a'],
   },
   {
     name: 'labels and annotations go along',
@@ -148,14 +148,14 @@ const cases: readonly Case[] = [
     here: [object(local, 'a')],
     there: [object(broker, 'a', 'c2', { key: 'theirs' })],
     writes: [],
-    conflicts: ['broker a of c2', 'local a of '],
+    conflicts: ['local a of ', 'broker a of c2'],
   },
   {
     name: 'ours is not written over by a copy',
     here: [object(local, 'a')],
     there: [object(broker, 'a', 'c2'), object(broker, 'b', 'c1')],
     writes: ['broker delete there/b'],
-    conflicts: ['broker a of c2', 'local a of '],
+    conflicts: ['local a of ', 'broker a of c2'],
   },
   {
     name: 'one on the broker without a label is not taken over',
@@ -199,6 +199,8 @@ function syncOf(given: Case): Sync<ConfigMap> {
     broker: there,
     exports: ownObjects(here.items),
     imports: foreignObjects(there.items, 'c1'),
+    made: [],
+    isOutdated: () => false,
     isFromAllNamespaces: given.isFromAllNamespaces ?? false,
     replacement: given.replacement ?? inPlace,
   }

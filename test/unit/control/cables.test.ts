@@ -259,17 +259,17 @@ test('a vxlan cable: 241 and three octets at both ends, a MAC of our own, VNI 10
   assert.equal(formatAddress(cable.tunnelAddress), '241.18.0.2')
 })
 
-test('of two remotes with one address inside vxlan cables the older has its cable', () => {
-  const plans = plansOf({
-    ...vxlan,
-    endpoints: [endpointOf(2), endpointOf(3, { privateIps: v4('10.18.0.2') })],
-  })
-  assert.deepEqual(
-    plans.map(({ outcome }) => (outcome.ok ? 'ok' : outcome.code)),
-    ['ok', 'tunnel-address'],
-  )
+test('of two remotes with one address, outside or inside vxlan cables, the older has its cable', () => {
+  const codes = (over: Partial<Endpoint>) =>
+    plansOf({ ...vxlan, endpoints: [endpointOf(2), endpointOf(3, over)] }).map(({ outcome }) =>
+      outcome.ok ? 'ok' : outcome.code,
+    )
+  assert.deepEqual(codes({}), ['ok', 'ok'])
+  assert.deepEqual(codes({ privateIps: v4('10.18.0.2') }), ['ok', 'address-taken'])
+  const nat = { isNatEnabled: true, publicIps: v4('172.18.0.2') }
+  assert.deepEqual(codes(nat), ['ok', 'address-taken'])
   const [{ outcome }] = plansOf({ ...vxlan, ...remote2({ privateIps: v4('10.18.0.1') }) })
-  assert.match(outcome.ok ? '' : outcome.reason, /241\.18\.0\.1, is that of cluster c1/)
+  assert.match(outcome.ok ? '' : outcome.reason, /241\.18\.0\.1 is cluster c1's$/)
 })
 
 test('a vxlan cable needs IPv4 at both ends', () => {
