@@ -1,60 +1,13 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { DatapathLink } from '../../../src/control/datapath-link.ts'
-import type { DatapathConnection } from '../../../src/control/parts.ts'
 import { Signal } from '../../../src/kube/signal.ts'
 import { systemClock } from '../../../src/net/clock.ts'
 import { GatewayError } from '../../../src/net/errors.ts'
-import type { DatapathStatus } from '../../../src/tables/status.ts'
-import { emptyTables, type Tables } from '../../../src/tables/tables.ts'
+import { emptyTables } from '../../../src/tables/tables.ts'
 import { eventually } from '../../support/eventually.ts'
+import { FakePath } from '../../support/fake-path.ts'
 import { testLog } from '../../support/test-log.ts'
-
-/** A data path: tables in force, and how it answers. */
-class FakePath {
-  tables: Tables = emptyTables
-  readonly applied: Tables[] = []
-  refusal: GatewayError | undefined
-  isThere = true
-  connections: { end: (reason: string) => void }[] = []
-
-  async connect(): Promise<DatapathConnection> {
-    if (!this.isThere) throw new GatewayError('UNREACHABLE', 'no such socket', { hint: 'start it' })
-    const closed = Promise.withResolvers<string>()
-    let reason: string | undefined
-    const end = (why: string) => {
-      reason = why
-      closed.resolve(why)
-    }
-    const check = () => {
-      if (reason !== undefined) throw new GatewayError('UNREACHABLE', reason)
-    }
-    this.connections.push({ end })
-    return {
-      closed: closed.promise,
-      close: () => end('closed'),
-      status: async () => {
-        check()
-        return { generation: this.tables.generation } as DatapathStatus
-      },
-      readTables: async () => {
-        check()
-        return this.tables
-      },
-      apply: async tables => {
-        check()
-        if (this.refusal !== undefined) throw this.refusal
-        if (tables.generation <= this.tables.generation) throw new GatewayError('STALE', 'stale')
-        this.tables = tables
-        this.applied.push(tables)
-      },
-    }
-  }
-
-  end(): void {
-    for (const { end } of this.connections) end('it ended')
-  }
-}
 
 function start(context: TestContext, path: FakePath): DatapathLink {
   const link = new DatapathLink({
