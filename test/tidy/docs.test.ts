@@ -11,6 +11,7 @@ import { captureCommand } from '../../src/cli/capture.ts'
 import { datapathCommands } from '../../src/cli/datapath.ts'
 import { explainDrop } from '../../src/cli/drop-reasons.ts'
 import { labCommand } from '../../src/cli/lab.ts'
+import { routeAgentCommand } from '../../src/cli/route-agent.ts'
 import { wgCommand } from '../../src/cli/wg.ts'
 import { dropNames } from '../../src/tables/counters.ts'
 import { offloadVariables } from '../../src/tun/offloads.ts'
@@ -111,9 +112,11 @@ test('paths of ours that are named are there', () => {
 })
 
 const commands = new Map<string, Command>(
-  [labCommand(), cableCommand(), captureCommand(), wgCommand(), ...datapathCommands()].map(
-    command => [command.name(), command],
-  ),
+  [
+    ...[labCommand(), cableCommand(), captureCommand(), wgCommand()],
+    ...datapathCommands(),
+    routeAgentCommand(''),
+  ].map(command => [command.name(), command]),
 )
 
 /** Options of the program itself, and of every command. */
@@ -121,7 +124,7 @@ const everywhere = ['--help', '--version', '--color', '--plain']
 
 test('the table of the command line is what the modules make', () => {
   const table = codeOf(textOf('src/cli/main.ts'), 'keep').match(/const commands\b[\s\S]*?^\]/m)?.[0]
-  const names = [...(table ?? '').matchAll(/(?:name: |datapathEntry\()'(\w+)'/g)]
+  const names = [...(table ?? '').matchAll(/(?:name: |datapathEntry\()'([\w-]+)'/g)]
   assert.deepEqual(names.map(([, name]) => name).sort(), [...commands.keys()].sort())
 })
 
