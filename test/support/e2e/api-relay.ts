@@ -20,10 +20,7 @@ export const kubeconfigPath = '/run/kubeconfig'
 const accountDirectory = '/run/secrets/kubernetes.io/serviceaccount'
 
 /** The variables by which a pod finds its API server. */
-export const podVariables = [
-  'KUBERNETES_SERVICE_HOST=127.0.0.1',
-  `KUBERNETES_SERVICE_PORT=${port}`,
-]
+export const podVariables = ['KUBERNETES_SERVICE_HOST=127.0.0.1', `KUBERNETES_SERVICE_PORT=${port}`]
 
 export async function relayApi(
   context: TestContext,
