@@ -132,7 +132,8 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   lab: {
     why: 'starts daemons as programs and talks to them as any client does',
-    code: ['net', 'tables', 'wire', 'kube'],
+    code: ['net', 'wire', 'kube'],
+    types: ['tables'],
     public: [
       ...['access.ts', 'connections.ts', 'hints.ts', 'lab.ts', 'proof.ts', 'sandbox.ts'],
       ...['status.ts', 'topology.ts'],
