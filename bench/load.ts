@@ -26,16 +26,32 @@ export interface RttResult {
   readonly p99Micros: number
 }
 
+/** Where a load comes from and goes to. */
+export interface Ends {
+  readonly client: (argv: readonly string[]) => string[]
+  readonly server: (argv: readonly string[]) => string[]
+  readonly address: string
+}
+
+const gatewayPods: Ends = {
+  client: argv => inPod('a', argv),
+  server: argv => inPod('b', argv),
+  address: addresses.pod.b,
+}
 const port = '5201'
 const readyTimeoutMs = 5000
 
-export async function tcpLoad(streams: number, seconds: number): Promise<TcpResult> {
-  return parseTcp(await iperf(seconds, ['-C', 'cubic', '-P', String(streams)]))
+export async function tcpLoad(
+  streams: number,
+  seconds: number,
+  ends: Ends = gatewayPods,
+): Promise<TcpResult> {
+  return parseTcp(await iperf(seconds, ['-C', 'cubic', '-P', String(streams)], ends))
 }
 
 export async function udpLoad(payloadBytes: number, seconds: number): Promise<UdpResult> {
   const size = ['-l', String(payloadBytes), '-w', '4M']
-  return parseUdp(await iperf(seconds, ['-u', '-b', '0', ...size]), payloadBytes)
+  return parseUdp(await iperf(seconds, ['-u', '-b', '0', ...size], gatewayPods), payloadBytes)
 }
 
 /** Round-trip times of an idle path, `count` pings 10 ms apart. */
@@ -106,15 +122,15 @@ function parseEnd(json: string): IperfEnd {
   return { sum_sent, sum_received }
 }
 
-/** One test, client in pod-a and a server for it alone in pod-b. Returns the client's JSON. */
-async function iperf(seconds: number, options: readonly string[]): Promise<string> {
-  const server = start(inPod('b', ['iperf3', '-s', '-1', '-p', port, '--forceflush']))
+/** One test, with a server for it alone. Returns the client's JSON. */
+async function iperf(seconds: number, options: readonly string[], ends: Ends): Promise<string> {
+  const server = start(ends.server(['iperf3', '-s', '-1', '-p', port, '--forceflush']))
   let client: Running | undefined
   const deadline = setTimeout(() => client?.kill('SIGKILL'), (seconds + 15) * 1000)
   try {
     await listening(server)
-    const common = ['iperf3', '-c', addresses.pod.b, '-p', port, '-t', String(seconds), '-J']
-    client = start(inPod('a', [...common, ...options]))
+    const common = ['iperf3', '-c', ends.address, '-p', port, '-t', String(seconds), '-J']
+    client = start(ends.client([...common, ...options]))
     const code = await client.ended
     if (code === -1) throw new CommandFailed(`iperf3 had not ended ${seconds + 15} s after start`)
     if (client.output() === '') throw new CommandFailed(`iperf3: ${lastLine(client.errors())}`)

@@ -78,8 +78,25 @@ export function createNetwork(podMtuBytes: number): void {
   }
 }
 
+/** A further namespace, with the same switches; it goes with the others. */
+export function addNamespace(name: string): string {
+  const namespace = `${prefix}${name}`
+  run(['ip', 'netns', 'add', namespace])
+  further.push(namespace)
+  setKernelSwitches(namespace)
+  return namespace
+}
+
+/** The namespace of a node, for what is to be linked with it. */
+export function namespaceOfNode(side: Side): string {
+  return nodeNamespace(side)
+}
+
+const further: string[] = []
+
 /** Removes this process's namespaces; the devices inside go with them. Never throws. */
 export function removeNetwork(): void {
+  for (const namespace of further.splice(0)) succeeds(['ip', 'netns', 'del', namespace])
   for (const side of sides) {
     for (const namespace of [podNamespace(side), nodeNamespace(side)]) {
       if (existsSync(`/run/netns/${namespace}`)) succeeds(['ip', 'netns', 'del', namespace])

@@ -1,5 +1,6 @@
-// The addon's list of exports, and the state of an environment. Eight functions for breaths, twelve
-// for set-up. The AEAD work itself is in seal.cc, open.cc and aead.cc, which know no JavaScript.
+// The addon's list of exports, and the state of an environment. Eight functions for breaths,
+// fifteen for set-up. The AEAD work itself is in seal.cc, open.cc and aead.cc, which know no
+// JavaScript.
 #include "addon.h"
 
 #include "aead.h"
@@ -103,6 +104,9 @@ Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   ExportSetup<Describe>(exports, "describe", environment);
   ExportSetup<SecureProcess>(exports, "secureProcess", environment);
   ExportSetup<PeerCredentials>(exports, "peerCredentials", environment);
+  ExportSetup<OpenIcmp>(exports, "openIcmp", environment);
+  ExportSetup<SendEcho>(exports, "sendEcho", environment);
+  ExportSetup<ReceiveEchoes>(exports, "receiveEchoes", environment);
 #ifdef HAWSER_TEST_EXPORTS
   RegisterTestExports(env, exports);
 #endif

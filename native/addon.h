@@ -23,6 +23,10 @@ Napi::Value TunState(const Napi::CallbackInfo& info);
 Napi::Value OpenUdp(const Napi::CallbackInfo& info);  // udp-socket.cc
 Napi::Value SetFwmark(const Napi::CallbackInfo& info);
 
+Napi::Value OpenIcmp(const Napi::CallbackInfo& info);  // icmp.cc
+Napi::Value SendEcho(const Napi::CallbackInfo& info);
+Napi::Value ReceiveEchoes(const Napi::CallbackInfo& info);
+
 Napi::Value CreateWake(const Napi::CallbackInfo& info);  // setup.cc
 Napi::Value Wake(const Napi::CallbackInfo& info);
 Napi::Value SecureProcess(const Napi::CallbackInfo& info);

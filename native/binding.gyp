@@ -20,7 +20,7 @@
       'sources': [
         'aead.cc', 'aead-keys.cc', 'aead-openssl.cc', 'aes-gcm-avx2.cc', 'aes-gcm-avx512.cc',
         'chacha-avx2.cc', 'chacha-avx512.cc', 'checksum.cc', 'coalesce.cc', 'context.cc',
-        'describe.cc', 'open.cc', 'poll.cc', 'probe.cc', 'replay.cc', 'seal.cc', 'segment.cc',
+        'describe.cc', 'icmp.cc', 'open.cc', 'poll.cc', 'probe.cc', 'replay.cc', 'seal.cc', 'segment.cc',
         'setup.cc', 'tun.cc', 'tun-device.cc', 'udp.cc', 'udp-socket.cc',
       ],
     },

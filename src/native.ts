@@ -1,5 +1,5 @@
 // The only loader of the addon, and the whole of its interface: eight functions for breaths and
-// twelve for set-up. The addon does system calls, segmentation, AEAD over a batch and coalescing.
+// fifteen for set-up. The addon does system calls, segmentation, AEAD over a batch and coalescing.
 // It owns no policy, no thread and no timer and never calls back. JavaScript owns the memory; a
 // context names the arrays that a call works on, so that the calls of a breath pass integers only.
 //
@@ -110,6 +110,27 @@ export interface Description {
   readonly openssl: string
 }
 
+export interface IcmpOptions {
+  readonly family: 4 | 6
+  /** SO_BINDTODEVICE. */
+  readonly device?: string
+  /** An address of this machine, 4 or 16 bytes. */
+  readonly source?: Uint8Array
+}
+
+/** A received echo reply: words of its row, then bytes of it. */
+export const ECHO = {
+  WORDS: 4,
+  ...{ IDENTIFIER: 0, SEQUENCE: 1 },
+  /** Monotonic, in ms: when the kernel had it. */
+  RECEIVED_MS: 2,
+  /** Of the payload, as far as it was kept. */
+  LENGTH: 3,
+  BYTES: 64,
+  PAYLOAD: 16,
+  PAYLOAD_MOST: 48,
+} as const
+
 /** Functions of a breath. */
 export interface BreathFunctions {
   /**
@@ -218,6 +239,26 @@ export interface SetupFunctions {
   secureProcess(keepCapabilities: readonly number[]): void
   /** Uid, gid and pid at the other end of a connected unix socket. */
   peerCredentials(fd: number): { uid: number; gid: number; pid: number }
+  /** A socket for echo requests and replies, closed like any descriptor. */
+  openIcmp(options: IcmpOptions): number
+  /**
+   * Sends an echo request to 4 or 16 bytes of address, with at most ECHO.PAYLOAD_MOST bytes. Returns
+   * the monotonic time of it in ms, or -errno. Never waits.
+   */
+  sendEcho(
+    fd: number,
+    to: Uint8Array,
+    identifier: number,
+    sequence: number,
+    payload: Uint8Array,
+  ): number
+  /**
+   * The replies that have arrived, on a raw socket those to other processes too: row k in
+   * words[1 + k * ECHO.WORDS …] and bytes[k * ECHO.BYTES …], the address first (IPv4: 4 bytes), the
+   * payload from ECHO.PAYLOAD on. Adds to words[0] what was no echo reply. Returns the number of
+   * rows, or -errno. Never waits.
+   */
+  receiveEchoes(fd: number, words: Float64Array, bytes: Uint8Array): number
 }
 
 export interface Native extends BreathFunctions, SetupFunctions {}

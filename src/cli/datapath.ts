@@ -223,7 +223,7 @@ function interfaceName(text: string): string {
 }
 
 /** A descriptor that the caller has opened. Node's own, as of epoll, are of no kind. */
-function openDescriptor(text: string): number {
+export function openDescriptor(text: string): number {
   const fd = integerWithin(1, 1023)(text)
   try {
     const found = fstatSync(fd)

@@ -1,4 +1,5 @@
-// `hawser lab`: two or more clusters in network namespaces of this machine, joined by cables.
+// `hawser lab`: two or more clusters in network namespaces of this machine, joined by cables through a
+// broker.
 //
 //   up      builds a lab that stays          run     builds one, proves it, ends it (npm start)
 //   down    ends it                          prove   runs the proofs on a lab that is up
@@ -7,17 +8,22 @@
 // What the lab is and does lives in src/lab; here are the flags and what is printed.
 
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { kubeconfigOf } from '../lab/access.ts'
+import { waitForConnections } from '../lab/connections.ts'
 import { defaultLabName, labCommandLine } from '../lab/hints.ts'
-import { dropLab, type Lab, openLab, type RaisedLab, raiseLab, waitForCables } from '../lab/lab.ts'
+import { dropLab, type Lab, openLab, type RaisedLab, raiseLab } from '../lab/lab.ts'
 import { type Proof, proofsOf } from '../lab/proof.ts'
 import { entered } from '../lab/sandbox.ts'
 import { type LabStatus, labStatus } from '../lab/status.ts'
-import { clustersMost, type Driver, findSpace, wireSpace } from '../lab/topology.ts'
+import { clustersMost, type Driver, findSpace } from '../lab/topology.ts'
 import { exitCode, GatewayError } from '../net/errors.ts'
 import type { CipherChoice } from '../tables/cipher.ts'
 import { cipherHelp, parseCipher } from './cipher-options.ts'
 import { output } from './output.ts'
 import { type Column, formatTable } from './table.ts'
+
+/** Many clusters on few cores take their time. */
+const connectedLimitMs = { least: 60_000, ofEachCluster: 10_000 } as const
 
 interface NameOption {
   readonly name: string
@@ -43,7 +49,7 @@ export function labCommand(): Command {
   )
   lab.addCommand(
     named('exec', 'run a program on a node or in a pod')
-      .argument('<where>', 'CLUSTER/gateway, /worker, /pod-a or /pod-b')
+      .argument('<where>', 'CLUSTER/gateway, /worker, /pod-a, /pod-b, or broker')
       .argument('<command...>', 'the program and its arguments, after --')
       .passThroughOptions()
       .action(exec),
@@ -97,7 +103,7 @@ async function status({ name, output: format }: NameOption & { output: string })
 
 function exec(where: string, command: string[], { name }: NameOption): void {
   const { plan, sandbox } = openLab(name)
-  const space = where === wireSpace ? wireSpace : findSpace(plan, where)
+  const space = findSpace(plan, where)
   // passThroughOptions hands the separator on.
   const program = command[0] === '--' ? command.slice(1) : command
   if (program.length === 0) throw new GatewayError('USAGE', 'which program?', { exit: 2 })
@@ -105,7 +111,9 @@ function exec(where: string, command: string[], { name }: NameOption): void {
   const script = 'cd -- "$0" 2>/dev/null; exec "$@"'
   const line = entered(sandbox, space, ['sh', '-c', script, process.cwd(), ...program])
   // The program takes this process's place: terminal, signals and exit code are its own.
-  process.execve?.('/usr/bin/env', ['env', ...line], process.env)
+  const access = kubeconfigOf(plan, space)
+  const environment = { ...process.env, ...(access === undefined ? {} : { KUBECONFIG: access }) }
+  process.execve?.('/usr/bin/env', ['env', ...line], environment)
 }
 
 function named(verb: string, description: string): Command {
@@ -154,12 +162,14 @@ async function withLab(
   }
 }
 
-/** Waits for the handshakes; false when some cable had none. */
+/** Waits until all gateways say that they are connected; false when some do not in time. */
 async function connect(lab: Lab): Promise<boolean> {
-  say('waiting for the cables')
-  const silent = await waitForCables(lab, 10_000)
-  for (const cable of silent) say(`no handshake yet: ${cable}`, 'warning')
-  return silent.length === 0
+  say('waiting for the gateways to find each other')
+  const { least, ofEachCluster } = connectedLimitMs
+  const limitMs = Math.max(least, lab.plan.clusters * ofEachCluster)
+  const broken = await waitForConnections(lab, limitMs)
+  for (const connection of broken) say(`not connected: ${connection}`, 'warning')
+  return broken.length === 0
 }
 
 async function showProofs(lab: Lab, signal?: AbortSignal): Promise<Proof[]> {
@@ -198,15 +208,11 @@ async function stay({ plan, sandbox }: Lab, signal: AbortSignal): Promise<void> 
   const look = sandbox.rootless ? 'bin/hawser status' : 'tcpdump -ni wire0 -c 10 udp'
   const things = [
     labCommandLine(plan, 'exec', `${east.name}/pod-a -- curl -s http://${west.podB.address}/`),
+    labCommandLine(plan, 'exec', `${east.name}/gateway -- bin/hawser show connections`),
     labCommandLine(plan, 'exec', `${east.name}/gateway -- ${look}`),
     labCommandLine(plan, 'status'),
   ]
-  const lines = things
-    .map(
-      thing => `  ${thing}
-`,
-    )
-    .join('')
+  const lines = things.map(thing => `  ${thing}\n`).join('')
   process.stderr.write(`
 The lab stays until Ctrl-C. In another terminal try:
 ${lines}

@@ -5,10 +5,11 @@
 // Errors are one line `hawser: what, where`, and a second one `try: …` where there is something to
 // try. Exit codes are those of net/errors.ts.
 
-import { readFileSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { Command, CommanderError, Option } from 'commander'
 import { type ExitCode, exitCode, GatewayError } from '../net/errors.ts'
 import { type ColorWhen, errorLines, output, setOutputMode } from './output.ts'
+import { packageVersion } from './version.ts'
 
 interface CommandEntry {
   readonly name: string
@@ -17,6 +18,36 @@ interface CommandEntry {
 }
 
 const commands: readonly CommandEntry[] = [
+  {
+    name: 'deploy-broker',
+    summary: 'make a cluster the broker of a clusterset',
+    load: async () => (await import('./deploy-broker.ts')).deployBrokerCommand(),
+  },
+  {
+    name: 'join',
+    summary: 'make a cluster a member of a clusterset',
+    load: async () => (await import('./join.ts')).joinCommand(),
+  },
+  {
+    name: 'leave',
+    summary: 'take a cluster out of its clusterset',
+    load: async () => (await import('./leave.ts')).leaveCommand(),
+  },
+  {
+    name: 'show',
+    summary: 'show connections, endpoints and gateways of clusters',
+    load: async () => (await import('./show.ts')).showCommand(),
+  },
+  {
+    name: 'broker',
+    summary: 'serve a broker, and care for one',
+    load: async () => (await import('./broker.ts')).brokerCommand(),
+  },
+  {
+    name: 'api',
+    summary: "serve the API of a lab's cluster",
+    load: async () => (await import('./api.ts')).apiCommand(),
+  },
   {
     name: 'lab',
     summary: 'lay out clusters in network namespaces, joined by cables',
@@ -27,10 +58,20 @@ const commands: readonly CommandEntry[] = [
     summary: 'run a WireGuard interface, in place of wireguard-go',
     load: async () => (await import('./wg.ts')).wgCommand(),
   },
+  {
+    name: 'gateway',
+    summary: 'run the control daemon of a gateway',
+    load: async () => (await import('./gateway.ts')).gatewayCommand(),
+  },
   datapathEntry('datapath', 'run the data path of a gateway'),
   datapathEntry('apply', 'post tables to a running data path'),
   datapathEntry('status', 'show what a data path is doing'),
   datapathEntry('drops', 'show what a data path has dropped, and why'),
+  {
+    name: 'route-agent',
+    summary: 'keep the routes of a node to the other clusters',
+    load: async () => (await import('./route-agent.ts')).routeAgentCommand(packageVersion()),
+  },
   {
     name: 'cable',
     summary: 'show the cables of a data path, or change the cipher of one',
@@ -46,6 +87,7 @@ const commands: readonly CommandEntry[] = [
 /** Runs one command line, without the program's name. Never rejects. */
 export async function main(args: readonly string[]): Promise<ExitCode> {
   dieQuietlyOnClosedPipe()
+  keepCompiledCode()
   const program = rootCommand()
   try {
     const chosen = chosenCommand(args)
@@ -144,9 +186,14 @@ function report(error: unknown, help: string): ExitCode {
   return exitCode.failed
 }
 
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return String((JSON.parse(text) as { version: unknown }).version)
+const cacheAfterMs = 5000
+
+/**
+ * Node writes its cache of compiled code at an orderly end alone, and a daemon may never have one: what
+ * runs for a while writes it by then.
+ */
+function keepCompiledCode(): void {
+  setTimeout(flushCompileCache, cacheAfterMs).unref()
 }
 
 /** `hawser status | head -1` is no error. */

@@ -6,8 +6,7 @@
 // was remembered on disk: the copies in our own namespace are for route agents and people, and are
 // never read back.
 
-import type { ObjectProblem } from '../kube/objects.ts'
-import type { Resource, ResourceType } from '../kube/resource-type.ts'
+import type { Known, Write } from '../broker/writes.ts'
 import type { Cluster } from '../kube/resources/cluster.ts'
 import type { Latency } from '../kube/resources/connection.ts'
 import type { Endpoint, EndpointSpec, FamilyAddresses } from '../kube/resources/endpoint.ts'
@@ -18,6 +17,8 @@ import type { Address, Prefix } from '../net/address.ts'
 import type { CipherName } from '../tables/cipher.ts'
 import type { DatapathStatus } from '../tables/status.ts'
 import type { Tables } from '../tables/tables.ts'
+
+export type { Known, Write } from '../broker/writes.ts'
 
 export type CableDriverName = 'wireguard' | 'vxlan'
 
@@ -72,15 +73,10 @@ export interface CableKeys {
   readonly presharedKey: Uint8Array
 }
 
-/** A kind's objects as they are known. */
-export interface Known<T> {
-  /** Whether a whole list has been read since the start: only then does absence mean anything. */
-  readonly synced: boolean
-  readonly items: readonly T[]
-  readonly problems: readonly ObjectProblem[]
-}
-
-/** The remote clusters as they were last known, from the state directory. */
+/**
+ * What the broker had when it was last listed, and our own Endpoint: from the state directory. Ages
+ * decide who owns a subnet, so `createdAtMs` and labels have to be kept with the objects.
+ */
 export interface Remembered {
   readonly clusters: readonly Cluster[]
   readonly endpoints: readonly Endpoint[]
@@ -90,6 +86,10 @@ export interface Remembered {
 export interface LinkReport {
   readonly state: 'connected' | 'connecting' | 'error'
   readonly message: string
+  /** As they were when bytes last moved; undefined for a driver that has none. */
+  readonly traffic:
+    | { readonly checkedAtMs: number; readonly txBytes: number; readonly rxBytes: number }
+    | undefined
 }
 
 /** What the pings of one remote's health check say. */
@@ -121,11 +121,18 @@ export interface World {
   }
   readonly remembered: Remembered
   readonly datapath: DatapathStatus | undefined
+  /**
+   * What was last posted, or read back from a data path that was there before us: whether a cable's
+   * remote is another one now is seen by comparing. Undefined: nothing has been posted.
+   */
+  readonly posted: PlannedTables | undefined
   /** By cable name. */
   readonly links: ReadonlyMap<string, LinkReport>
   /** By `pingKey`. */
   readonly pings: ReadonlyMap<string, PingReport>
 }
+
+export type PlannedTables = Omit<Tables, 'generation'>
 
 export interface PingTarget {
   /** `CLUSTER/4` or `CLUSTER/6`. */
@@ -134,25 +141,6 @@ export interface PingTarget {
   readonly from: Address
   readonly to: Address
 }
-
-/** A write that would make an object as it should be. The one to be done last has the highest order. */
-export type Write = {
-  readonly server: 'local' | 'broker'
-  /** Of the object: `Endpoint/NAME`; writes of one key never overlap. */
-  readonly key: string
-  /** For the log: why. */
-  readonly reason: string
-} & (
-  | { readonly verb: 'create'; readonly type: ResourceType<Resource>; readonly object: Resource }
-  | { readonly verb: 'update'; readonly type: ResourceType<Resource>; readonly object: Resource }
-  | {
-      readonly verb: 'delete'
-      readonly type: ResourceType<Resource>
-      readonly name: string
-      readonly namespace: string
-      readonly uid: string
-    }
-)
 
 /** What is wrong, with what, and what to do. Shown in the Gateway's status, a metric and the log. */
 export interface Problem {
@@ -175,7 +163,7 @@ export interface RemoteCluster {
 
 export interface Plan {
   /** What the data path should forward by; the loop numbers it. A passive gateway has no cables. */
-  readonly tables: Omit<Tables, 'generation'>
+  readonly tables: PlannedTables
   readonly writes: readonly Write[]
   readonly pings: readonly PingTarget[]
   readonly problems: readonly Problem[]
@@ -186,6 +174,11 @@ export interface Plan {
   readonly remember: Remembered
   /** Of the gateway's Pod. */
   readonly podStatus: 'active' | 'passive'
+  /**
+   * Our Endpoint is made anew, beside stock agents, with a key that it had before: others would not
+   * notice. Make and keep another key first, then carry out the plan's writes.
+   */
+  readonly wantsNewKey: boolean
   /** Subnets behind VXLAN cables, which need routes of the gateway's own (rule 100, table 100). */
   readonly vxlanSubnets: readonly Prefix[]
 }

@@ -32,6 +32,11 @@ export interface CallOptions {
   readonly limitMs?: number
 }
 
+export interface CreateOptions extends CallOptions {
+  /** The server does everything but to keep it. */
+  readonly isDryRun?: boolean
+}
+
 export interface WriteOptions extends CallOptions {
   /** The status subresource: the server then takes nothing but the status, and leaves the rest. */
   readonly status?: boolean
@@ -62,6 +67,12 @@ export interface Page {
   readonly resourceVersion: string
   /** Empty on the last one. */
   readonly continueToken: string
+}
+
+/** `minor` is a number with a `+` behind it on some servers. */
+export interface ServerVersion {
+  readonly major: number
+  readonly minor: number
 }
 
 export interface PageOptions extends CallOptions {
@@ -156,7 +167,7 @@ export class KubeClient {
   async create<T extends Resource>(
     type: ResourceType<T>,
     resource: T,
-    options: CallOptions = {},
+    { isDryRun = false, ...options }: CreateOptions = {},
   ): Promise<Stored<T>> {
     const { name, namespace } = resource.meta
     const body = withMeta(type.serialize(resource), { resourceVersion: undefined, uid: undefined })
@@ -166,6 +177,7 @@ export class KubeClient {
       ...collection(type, type.namespaced ? namespace : undefined),
       name,
       body,
+      ...(isDryRun ? { query: { dryRun: 'All' } } : {}),
       ...options,
     })
   }
@@ -249,6 +261,20 @@ export class KubeClient {
         ...callOptions(options),
       }),
     )
+  }
+
+  /** Of the server. */
+  async version(options: CallOptions = {}): Promise<ServerVersion> {
+    const call = this.#call({
+      ...{ verb: 'get', method: 'GET', resource: '/version', namespace: '', path: '/version' },
+      ...callOptions(options),
+    })
+    const body = await this.#transport.json(call)
+    const numberIn = (field: string) =>
+      Number(/^\d+/.exec(String(isRecord(body) ? body[field] : ''))?.[0] ?? Number.NaN)
+    const version = { major: numberIn('major'), minor: numberIn('minor') }
+    if (Number.isInteger(version.major) && Number.isInteger(version.minor)) return version
+    throw callError({ ...call, server: this.server }, 'BAD_ANSWER', 'the answer is no version')
   }
 
   /** How messages name a watch, for what comes in its stream. */

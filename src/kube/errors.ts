@@ -95,7 +95,7 @@ function hintFor(call: CallName, code: KubeCode): string | undefined {
     case 'CERTIFICATE':
       return `openssl s_client -showcerts -connect ${hostOf(server)}, and compare with the CA given here`
     case 'FORBIDDEN':
-      return `kubectl auth can-i ${verb} ${resource}${inNamespace}, with the same credentials`
+      return `kubectl auth can-i ${verb} ${resource}${inNamespace}, with the same credentials; ask an admin of that cluster for "${verb}" on "${resource}"`
     case 'NO_SUCH_KIND':
       return `kubectl api-resources | grep ${resource.split('.')[0]}; install the custom resource definitions if it is not there`
     case 'NOT_FOUND':
@@ -216,7 +216,9 @@ export function connectionError(call: CallName, error: unknown): KubeError {
   const text = shortened(error instanceof Error ? error.message : String(error)) || code
   const certificate = certificateProblem(code)
   if (certificate !== undefined) {
-    return callError(call, 'CERTIFICATE', `${certificate} (${code})`)
+    const isOfTime = code === 'CERT_NOT_YET_VALID' || code === 'CERT_HAS_EXPIRED'
+    const hint = `date -u, here and there: is a clock wrong? Else ${hintFor(call, 'CERTIFICATE')}`
+    return callError(call, 'CERTIFICATE', `${certificate} (${code})`, isOfTime ? { hint } : {})
   }
   const wasCut = code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE'
   return callError(call, 'UNAVAILABLE', wasCut ? 'the connection was cut' : text)
@@ -231,9 +233,9 @@ function errnoOf(error: unknown): string {
 function certificateProblem(code: string): string | undefined {
   switch (code) {
     case 'CERT_HAS_EXPIRED':
-      return "the server's certificate has expired"
+      return "the server's certificate has expired, by the clock here"
     case 'CERT_NOT_YET_VALID':
-      return "the server's certificate is not valid yet: is the clock right?"
+      return "the server's certificate is not valid yet, by the clock here"
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
     case 'HOSTNAME_MISMATCH':
       return "the server's certificate is for another name"

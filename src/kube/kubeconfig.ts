@@ -38,8 +38,16 @@ export interface KubeconfigOptions {
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
+export interface KubeconfigCredentials extends Credentials {
+  readonly context: string
+  /** What the kubeconfig calls the cluster. */
+  readonly cluster: string
+}
+
 /** Throws NO_CREDENTIALS: no such file, context, cluster or user. */
-export async function kubeconfigCredentials(options: KubeconfigOptions): Promise<Credentials> {
+export async function kubeconfigCredentials(
+  options: KubeconfigOptions,
+): Promise<KubeconfigCredentials> {
   const paths = pathsOf(options)
   const library = await import('@kubernetes/client-node')
   let loaded = await load(library, paths, options.context)
@@ -53,6 +61,8 @@ export async function kubeconfigCredentials(options: KubeconfigOptions): Promise
   })
   const { context } = loaded
   return {
+    context,
+    cluster: loaded.config.getContextObject(context)?.cluster ?? '',
     server: serverOf(loaded),
     namespace: loaded.config.getContextObject(context)?.namespace ?? 'default',
     renewal: `kubectl --context ${context} get --raw /version, which uses the same credentials`,

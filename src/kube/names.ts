@@ -51,6 +51,9 @@ export const annotation = {
   globalnetEnabled: 'lighthouse.submariner.io/globalnet-enabled',
   /** On a ServiceExport and its aggregated ServiceImport: wants a clusterset IP, or wants none. */
   useClustersetIp: 'lighthouse.submariner.io/use-clusterset-ip',
+  /** On an aggregated ServiceImport: the service that it stands for, and its namespace. */
+  serviceName: 'multicluster.kubernetes.io/service-name',
+  sourceNamespace: 'lighthouse.submariner.io/sourceNamespace',
   /** On that ServiceImport: the cluster whose range the IP is from. */
   clustersetIpAllocatedBy: 'lighthouse.submariner.io/clusterset-ip-allocated-by',
   /** On a GlobalIngressIP: the address that it stands for. */
@@ -60,6 +63,16 @@ export const annotation = {
   clonedFrom: 'endpoints.submariner.io/cloned-from',
   /** On a Calico IPPool: its IPIP mode before it was changed. */
   calicoPreviousIpipMode: 'submariner-prev-ipipmode',
+  /** On a member's ServiceAccount on the broker, ours: which cluster it is, and what subnets it will have. */
+  member: 'hawser.io/member',
+  memberSubnets: 'hawser.io/member-subnets',
+  /** On a member's broker Secret, ours: what leaving has to know. */
+  joinedAs: 'hawser.io/joined-as',
+  joinedAt: 'hawser.io/joined-at',
+  /** On Broker and Submariner, ours: `enforced` or `unenforced`. */
+  brokerTrust: 'hawser.io/broker-trust',
+  /** On a Node, ours: its gateway label was set by `join`, and goes with it. */
+  labelledByJoin: 'hawser.io/labelled-by-join',
   /** On a token Secret: the ServiceAccount that it belongs to. Kubernetes' own. */
   serviceAccountName: 'kubernetes.io/service-account.name',
 } as const
@@ -90,6 +103,11 @@ export const objectName = {
   submariner: 'submariner',
   serviceDiscovery: 'service-discovery',
   pskSecret: 'submariner-ipsec-psk',
+  /** In a member: its token for the broker; and, ours, the private key of its WireGuard cables. */
+  brokerSecret: 'submariner-broker-secret',
+  wireguardSecret: 'hawser-wireguard-key',
+  gatewayAccount: 'submariner-gateway',
+  routeAgentAccount: 'submariner-routeagent',
   globalnetInfo: 'submariner-globalnet-info',
   clustersetIpInfo: 'submariner-clustersetip-info',
   gatewayLease: 'submariner-gateway-lock',
@@ -166,7 +184,10 @@ export function leaseIdentity(hostname: string): string {
   return `${hostname}-submariner-gateway`
 }
 
+/** On an aggregated ServiceImport, with a cluster behind it. */
+export const exportTimestampPrefix = 'timestamp.submariner.io/'
+
 /** On an aggregated ServiceImport: when that cluster exported it, in nanoseconds since 1970. */
 export function exportTimestampAnnotation(clusterId: string): string {
-  return `timestamp.submariner.io/${ensureValidName(clusterId.slice(0, nameBytesMost))}`
+  return `${exportTimestampPrefix}${ensureValidName(clusterId.slice(0, nameBytesMost))}`
 }

@@ -1,49 +1,49 @@
-// Starts the long-living programs of a lab inside its spaces: the data path of a gateway and the
-// page server of a pod. They are children of the sandbox's holder, not of the command that made
-// them, and they tell when they serve by a line on descriptor 3.
+// Starts a long-living program of a lab inside a space. It is a child of the sandbox's holder, not of
+// the command that made it, may tell when it serves by a line on descriptor 3, and leaves its number
+// (that of inside) and what it said in its space's /run/hawser.
 
 import { readFileSync } from 'node:fs'
 import type { Readable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import { GatewayError } from '../net/errors.ts'
-import { start } from './process.ts'
-import { entered, outsidePath, type Sandbox } from './sandbox.ts'
-import type { ClusterPlan, LabPlan, PodPlan } from './topology.ts'
+import { ended, errorIn, start } from './process.ts'
+import { entered, mustRunIn, outsidePath, type Sandbox } from './sandbox.ts'
 
-/** Where a data path serves in its gateway's own /run: where `hawser status` looks by itself. */
-export function datapathSocket(plan: LabPlan): string {
-  return `/run/hawser/${plan.interfaceName}.sock`
+export interface Daemon {
+  readonly space: string
+  /** Unique in its space: names its log and its number. */
+  readonly name: string
+  readonly command: readonly string[]
+  /** An open file that it finds on descriptor 4. */
+  readonly inherited?: number
+  readonly environment?: Readonly<Record<string, string>>
+  /** Else the program is as good as ready once it is started: others wait for what it does. */
+  readonly tellsReadiness: boolean
 }
 
-const hawser = fileURLToPath(new URL('../../bin/hawser', import.meta.url))
-const pageServer = fileURLToPath(new URL('./page-server.ts', import.meta.url))
+const readyLimitMs = 30_000
 
-export function startGateway(sandbox: Sandbox, plan: LabPlan, cluster: ClusterPlan) {
-  const mtu = ['--mtu', String(plan.cableMtuBytes)]
-  const command = [hawser, 'datapath', '--interface', plan.interfaceName, ...mtu]
-  return startDaemon(sandbox, cluster.gateway.space, 'datapath', [
-    ...command,
-    ...['--socket', datapathSocket(plan), '--ready-fd', '3'],
-  ])
-}
-
-export function startPageServer(sandbox: Sandbox, cluster: ClusterPlan, pod: PodPlan) {
-  const command = [process.execPath, pageServer, `${cluster.name}/${pod.name}`]
-  return startDaemon(sandbox, pod.space, 'page-server', command)
-}
-
-/** Starts a program in a session of its own; resolves when it has written to descriptor 3. */
-async function startDaemon(
-  sandbox: Sandbox,
-  space: string,
-  name: string,
-  command: readonly string[],
-): Promise<void> {
+/** Starts a program in a session of its own; resolves when it has told that it is ready. */
+export async function startDaemon(sandbox: Sandbox, daemon: Daemon): Promise<void> {
+  const { space, name, command, inherited, environment, tellsReadiness } = daemon
   const log = `/run/hawser/${name}.log`
-  const script = `exec setsid -f "$@" >>${log} 2>&1`
+  // setsid makes the process that writes its number and then is the program.
+  const inner = `echo $$ >/run/hawser/${name}.pid; exec "$@"`
+  const script = `exec setsid -f sh -c '${inner}' sh "$@" >>${log} 2>&1`
   const child = start(entered(sandbox, space, ['sh', '-c', script, 'sh', ...command]), {
-    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    stdio: [
+      'ignore',
+      'ignore',
+      'ignore',
+      tellsReadiness ? 'pipe' : 'ignore',
+      inherited ?? 'ignore',
+    ],
+    env: { ...process.env, ...environment },
   })
+  if (!tellsReadiness) {
+    const code = await ended(child)
+    if (code === 0) return
+    throw new GatewayError('EFAILED', `cannot start ${name} on ${space}: exit code ${code}`)
+  }
   const failed = new Promise<string>(resolve =>
     child.once('error', cause => resolve(String(cause))),
   )
@@ -56,10 +56,21 @@ async function startDaemon(
   throw new GatewayError('EFAILED', message, said.hint === undefined ? {} : { hint: said.hint })
 }
 
+/** Ends a daemon as nothing could prevent, and waits until it is gone. False when it was not there. */
+export async function killDaemon(sandbox: Sandbox, space: string, name: string): Promise<boolean> {
+  const script = `
+    pid=$(cat /run/hawser/${name}.pid) && kill -9 "$pid" 2>/dev/null || { echo none; exit 0; }
+    while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done`
+  return (await mustRunIn(sandbox, space, ['sh', '-c', script])) === ''
+}
+
 /** Nothing when the line came, else why it did not. */
 function readiness(pipe: Readable): Promise<string | undefined> {
   return new Promise(resolve => {
-    const timer = setTimeout(() => resolve('is not ready after 15 s'), 15_000)
+    const timer = setTimeout(
+      () => resolve(`is not ready after ${readyLimitMs / 1000} s`),
+      readyLimitMs,
+    )
     const settle = (reason: string | undefined) => {
       clearTimeout(timer)
       resolve(reason)
@@ -70,19 +81,16 @@ function readiness(pipe: Readable): Promise<string | undefined> {
   })
 }
 
-/** The end of a log: its last error and, where one follows, what to try. */
-function lastWords(file: string): { readonly error: string; readonly hint?: string } {
-  let lines: string[] = []
-  try {
-    lines = readFileSync(file, 'utf8').trimEnd().split('\n')
-  } catch {
-    // The program did not get as far as to open it.
-  }
-  const last = lines.at(-1) ?? ''
-  if (!last.startsWith('try: ')) return { error: withoutName(last) }
-  return { error: withoutName(lines.at(-2) ?? ''), hint: last.slice('try: '.length) }
+/** What a daemon said last, for whoever waits in vain for what it should do. */
+export function lastWordsOf(sandbox: Sandbox, space: string, name: string): string {
+  return lastWords(outsidePath(sandbox, space, `/run/hawser/${name}.log`)).error
 }
 
-function withoutName(line: string): string {
-  return line.replace(/^hawser: /, '')
+function lastWords(file: string): ReturnType<typeof errorIn> {
+  try {
+    return errorIn(readFileSync(file, 'utf8'))
+  } catch {
+    // The program did not get as far as to open it.
+    return { error: '' }
+  }
 }

@@ -1,16 +1,28 @@
 // The lab's front door: up, down and the way into it. A lab is a sandbox (see sandbox.ts) with a
 // file that names it (state.ts), built from a plan (topology.ts).
 //
-// Order of `raiseLab`: sandbox, state, spaces, links, daemons, routes, tables. Until `keep` is
-// called on the result the lab ends with this process, whatever ends it.
+// Order of `raiseLab`: sandbox, state, spaces, links, then what a machine room with clusters would have
+// (a broker, an API per cluster, nodes and pods in it), then Hawser (a data path, the join, a gateway, a
+// route agent on each node). Nobody is told about another cluster: gateways find each other through the
+// broker. Until `keep` is called on the result the lab ends with this process, whatever ends it.
 
-import { setTimeout as delay } from 'node:timers/promises'
 import type { DatapathStatus } from '../tables/status.ts'
-import type { Tables } from '../tables/tables.ts'
 import { DatapathClient } from '../wire/client.ts'
-import { labTables } from './cables.ts'
-import { datapathSocket, startGateway, startPageServer } from './daemon.ts'
-import { cableRoutes, linkScript } from './links.ts'
+import { shareAccess } from './access.ts'
+import {
+  apiKubeconfigs,
+  brokerKubeconfig,
+  datapathSocket,
+  startApi,
+  startBroker,
+  startDatapath,
+  startGateway,
+  startNodeAgent,
+  startPageServer,
+  startRouteAgent,
+} from './daemons.ts'
+import { joinCluster } from './join.ts'
+import { linkScript } from './links.ts'
 import {
   addSpaces,
   endSandbox,
@@ -26,6 +38,7 @@ import {
   type ClusterPlan,
   type LabOptions,
   type LabPlan,
+  nodesOf,
   planLab,
   podsOf,
   spacesOf,
@@ -96,22 +109,6 @@ export async function gatewayStatus(lab: Lab, cluster: ClusterPlan): Promise<Dat
   }
 }
 
-/** Waits until every WireGuard cable has had a handshake; names those that had none in time. */
-export async function waitForCables(lab: Lab, timeoutMs: number): Promise<readonly string[]> {
-  const deadline = performance.now() + timeoutMs
-  for (;;) {
-    const silent: string[] = []
-    for (const cluster of lab.plan.clusterPlans) {
-      const { cables } = await gatewayStatus(lab, cluster)
-      for (const cable of cables)
-        if (cable.driver === 'wireguard' && cable.lastHandshakeMs === 0)
-          silent.push(`${cluster.name} to ${cable.name}`)
-    }
-    if (silent.length === 0 || performance.now() > deadline) return silent
-    await delay(50)
-  }
-}
-
 /** Calls `work` for each item, a few at a time; results in the order of the items. */
 export async function forEachOf<T, R>(
   items: readonly T[],
@@ -132,35 +129,40 @@ export async function forEachOf<T, R>(
 
 async function build(lab: Lab, note: (text: string) => void): Promise<void> {
   const { plan, sandbox } = lab
+  const { clusterPlans } = plan
   const spaces = spacesOf(plan)
   const as = sandbox.rootless ? ' as a plain user' : ''
   note(`making ${spaces.length} network namespaces${as}`)
   await addSpaces(sandbox, spaces)
   await mustRunIn(sandbox, undefined, ['sh', '-es'], { input: linkScript(plan) })
-  note(`starting ${plan.clusterPlans.length} gateways`)
-  await forEachOf(plan.clusterPlans, startsAtOnce, cluster => startGateway(sandbox, plan, cluster))
-  const routes = plan.clusterPlans.map(cluster => cableRoutes(plan, cluster)).join('')
-  await mustRunIn(sandbox, undefined, ['sh', '-es'], { input: routes })
-  await postTables(lab)
+  note(`starting a broker and ${clusterPlans.length} API servers`)
+  await atOnce([() => startBroker(sandbox), ...each(clusterPlans, c => startApi(sandbox, c))])
+  shareAccess(sandbox, plan, apiKubeconfigs, brokerKubeconfig)
+  note('registering nodes and pods')
+  await atOnce([
+    ...each(clusterPlans, cluster => startNodeAgent(sandbox, cluster)),
+    ...each(clusterPlans, cluster => startDatapath(sandbox, plan, cluster)),
+  ])
+  note(`joining ${clusterPlans.length} clusters with the broker's file`)
+  await atOnce(each(clusterPlans, cluster => joinCluster(lab, cluster)))
+  note(`starting ${clusterPlans.length} gateways and a route agent on each node`)
+  const nodes = clusterPlans.flatMap(cluster => nodesOf(cluster).map(node => ({ cluster, node })))
+  await atOnce([
+    ...each(clusterPlans, cluster => startGateway(sandbox, plan, cluster)),
+    ...each(nodes, ({ cluster, node }) => startRouteAgent(sandbox, cluster, node)),
+  ])
   note('starting a page server in each pod')
-  const pods = plan.clusterPlans.flatMap(cluster => podsOf(cluster).map(pod => ({ cluster, pod })))
-  await forEachOf(pods, startsAtOnce, ({ cluster, pod }) => startPageServer(sandbox, cluster, pod))
+  const pods = clusterPlans.flatMap(cluster => podsOf(cluster).map(pod => ({ cluster, pod })))
+  await atOnce(each(pods, ({ cluster, pod }) => startPageServer(sandbox, cluster, pod)))
 }
 
-// One after the other: the gateway that gets its tables last finds all others listening, so each
-// pair has one side whose first handshake message is not lost.
-async function postTables(lab: Lab): Promise<void> {
-  const tables = labTables(lab.plan)
-  for (const [i, cluster] of lab.plan.clusterPlans.entries()) await postTo(lab, cluster, tables[i])
+/** Does the work, a few at a time. */
+async function atOnce(work: readonly (() => Promise<void>)[]): Promise<void> {
+  await forEachOf(work, startsAtOnce, start => start())
 }
 
-async function postTo(lab: Lab, cluster: ClusterPlan, tables: Tables): Promise<void> {
-  const client = await attach(lab, cluster)
-  try {
-    await client.apply(tables)
-  } finally {
-    client.close()
-  }
+function each<T>(items: readonly T[], work: (item: T) => Promise<void>): (() => Promise<void>)[] {
+  return items.map(item => () => work(item))
 }
 
 function attach(lab: Lab, cluster: ClusterPlan): Promise<DatapathClient> {

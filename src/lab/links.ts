@@ -1,9 +1,14 @@
 // Turns a plan into the devices, addresses and routes of its spaces, as one shell script of
 // `ip -batch` blocks: a lab of twenty clusters is built by about a hundred short processes.
 //
-// The TUN devices are made by the data paths; `cableRoutes` comes after those are ready.
+// That is what a network plugin and a machine room would have made: pods reach the nodes and pods of
+// their own cluster, gateways reach each other on the wire. Routes between clusters are the business
+// of Hawser's route agents and are none of the plan's.
 
 import {
+  brokerAddress,
+  brokerAddress6,
+  brokerSpace,
   type ClusterPlan,
   type LabPlan,
   type NodePlan,
@@ -13,32 +18,24 @@ import {
   wireSpace,
 } from './topology.ts'
 
-/** Everything but the cables: wire, links between nodes, links of pods, routes, forwarding. */
+/** Wire, broker, links between nodes, links of pods, routes within a cluster, forwarding. */
 export function linkScript(plan: LabPlan): string {
   const wire = [
     'link add wire type bridge mcast_snooping 0',
     'link set wire up',
+    `link add broker type veth peer name wire0 netns ${brokerSpace}`,
+    'link set broker master wire up',
     ...plan.clusterPlans.flatMap(cluster => [
       `link add ${cluster.name} type veth peer name wire0 netns ${cluster.gateway.space}`,
       `link set ${cluster.name} master wire up`,
     ]),
   ]
-  return [batch(wireSpace, wire), ...plan.clusterPlans.map(clusterScript)].join('')
-}
-
-/** Brings a gateway's TUN device up and routes the pods of all other clusters to it. */
-export function cableRoutes(plan: LabPlan, cluster: ClusterPlan): string {
-  const { interfaceName: device, cableMtuBytes } = plan
-  const { podRouter, podRouter6 } = cluster.gateway
-  const others = plan.clusterPlans.filter(other => other !== cluster)
-  return batch(cluster.gateway.space, [
-    `link set ${device} mtu ${cableMtuBytes} up`,
-    // The source is an address of the pod network: the far side drops any other.
-    ...others.flatMap(other => [
-      `route replace ${other.podCidr} dev ${device} src ${podRouter}`,
-      `route replace ${other.podCidr6} dev ${device} src ${podRouter6}`,
-    ]),
-  ])
+  const broker = device('wire0', `${brokerAddress}/24`, `${brokerAddress6}/64`)
+  return [
+    batch(wireSpace, wire),
+    batch(brokerSpace, broker),
+    ...plan.clusterPlans.map(clusterScript),
+  ].join('')
 }
 
 function clusterScript(cluster: ClusterPlan): string {
@@ -51,8 +48,11 @@ function clusterScript(cluster: ClusterPlan): string {
       ...device('worker0', `${gateway.address}/24`, `${gateway.address6}/64`),
       ...device('wire0', `${cluster.wireAddress}/24`, `${cluster.wireAddress6}/64`),
       ...podLink(gateway, podA),
-      `route add ${network(podB)} via ${worker.address}`,
-      `route add ${network6(podB)} via ${worker.address6}`,
+      `route add ${worker.podCidr} via ${worker.address}`,
+      `route add ${worker.podCidr6} via ${worker.address6}`,
+      // A gateway takes its private address to be the one that it would reach the Internet from.
+      `route add default via ${brokerAddress}`,
+      `route add default via ${brokerAddress6}`,
     ]),
     batch(worker.space, [
       ...device('gateway0', `${worker.address}/24`, `${worker.address6}/64`),
@@ -85,14 +85,6 @@ function device(name: string, address: string, address6: string): string[] {
     `address add ${address} dev ${name}`,
     `address add ${address6} dev ${name} nodad`,
   ]
-}
-
-function network(pod: PodPlan): string {
-  return pod.address.replace(/\d+$/, '0/24')
-}
-
-function network6(pod: PodPlan): string {
-  return pod.address6.replace(/10$/, '/64')
 }
 
 function batch(space: string, lines: readonly string[]): string {

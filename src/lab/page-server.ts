@@ -6,7 +6,11 @@
 
 import { closeSync, writeSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
+import { flushCompileCache } from 'node:module'
 import { countOccurrences } from './occurrences.ts'
+
+// It is killed in the end, and Node writes its cache of compiled code at an orderly end alone.
+setTimeout(flushCompileCache, 5000).unref()
 
 const name = process.argv[2]
 

@@ -73,6 +73,15 @@ export function collect(child: ChildProcess): () => { stdout: Buffer; stderr: Bu
   return () => ({ stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) })
 }
 
+/** What a command of ours said last: its error, and what to try. */
+export function errorIn(text: string): { readonly error: string; readonly hint?: string } {
+  const lines = text.trimEnd().split('\n')
+  const last = lines.at(-1) ?? ''
+  const error = (line: string) => line.replace(/^hawser: /, '')
+  if (!last.startsWith('try: ')) return { error: error(last) }
+  return { error: error(lines.at(-2) ?? ''), hint: last.slice('try: '.length) }
+}
+
 /** The line that most likely says what went wrong. */
 export function lastWords(result: Finished): string {
   if (result.code === 124) return 'it did not end in time'

@@ -10,7 +10,7 @@ import { runIn } from './sandbox.ts'
 import { type ClusterPlan, type PodPlan, podsOf } from './topology.ts'
 
 /** A pod and the cluster that it is in. */
-interface Place {
+export interface Place {
   readonly cluster: ClusterPlan
   readonly pod: PodPlan
 }
@@ -33,7 +33,7 @@ export function proveReach(lab: Lab): readonly Proof[] {
 }
 
 /** `east/pod-a`. */
-function placeName({ cluster, pod }: Place): string {
+export function placeName({ cluster, pod }: Place): string {
   return `${cluster.name}/${pod.name}`
 }
 
@@ -41,7 +41,7 @@ function arrow(what: string, from: Place, to: Place): string {
   return `${what} ${placeName(from)} → ${placeName(to)}`
 }
 
-async function ping(lab: Lab, from: Place, to: Place): Promise<Outcome> {
+export async function ping(lab: Lab, from: Place, to: Place): Promise<Outcome> {
   const addresses = [to.pod.address, to.pod.address6]
   const trips = await Promise.all(addresses.map(address => roundTrip(lab, from.pod, address, 3)))
   const figures: string[] = []
@@ -66,19 +66,42 @@ async function pingMesh(lab: Lab): Promise<Outcome> {
 }
 
 /** Fetches by IPv4 and IPv6; the page must name the address of the pod that asked. */
-async function page(lab: Lab, from: Place, to: Place): Promise<Outcome> {
-  const trips = [
-    { url: `http://${to.pod.address}/`, source: from.pod.address },
-    { url: `http://[${to.pod.address6}]/`, source: from.pod.address6 },
-  ]
-  for (const { url, source } of trips) {
+export async function page(lab: Lab, from: Place, to: Place): Promise<Outcome> {
+  const urls = urlsOf([to.pod.address, to.pod.address6])
+  const fetched = await fetchPages(lab, from, urls, [to])
+  if ('holds' in fetched) return fetched
+  return { holds: true, figures: `it saw ${from.pod.address} and ${from.pod.address6}` }
+}
+
+/** Of IPv4 and IPv6 addresses. */
+export function urlsOf(addresses: readonly string[]): readonly string[] {
+  return addresses.map(host => `http://${host.includes(':') ? `[${host}]` : host}/`)
+}
+
+/**
+ * Fetches a page by each URL. Whoever answers must be one of those that may, and must have seen the
+ * address of the pod that asked. Gives who answered.
+ */
+export async function fetchPages(
+  lab: Lab,
+  from: Place,
+  urls: readonly string[],
+  answerers: readonly Place[],
+): Promise<Outcome | readonly Place[]> {
+  const answered: Place[] = []
+  for (const url of urls) {
     const result = await runIn(lab.sandbox, from.pod.space, ['curl', '-sS', '-m', '10', url])
-    const expected = `this is ${placeName(to)}, you are ${source}`
     if (result.code !== 0) return unreached(lab, from, `${url}: ${lastWords(result)}`)
-    if (result.stdout.trim() !== expected)
-      return unreached(lab, from, `${url} says "${lastWords(result)}", not "${expected}"`)
+    const source = url.includes('[') ? from.pod.address6 : from.pod.address
+    const expected = answerers.map(to => `this is ${placeName(to)}, you are ${source}`)
+    const index = expected.indexOf(result.stdout.trim())
+    if (index < 0) {
+      const wanted = expected.map(text => `"${text}"`).join(' or ')
+      return unreached(lab, from, `${url} says "${lastWords(result)}", not ${wanted}`)
+    }
+    answered.push(answerers[index])
   }
-  return { holds: true, figures: `it saw ${trips.map(({ source }) => source).join(' and ')}` }
+  return answered
 }
 
 type RoundTrip =
@@ -100,7 +123,7 @@ async function roundTrip(
   return { address, reason: `${address}: ${said}` }
 }
 
-function unreached(lab: Lab, from: Place, reason: string): Outcome {
+export function unreached(lab: Lab, from: Place, reason: string): Outcome {
   const gateway = `${from.cluster.name}/gateway`
   return {
     holds: false,

@@ -101,6 +101,11 @@ export function outsidePath(sandbox: Sandbox, space: string, path: string): stri
   return `/proc/${sandbox.pid}/root/run/lab/spaces/${space}/${path.replace(/^\/run\//, '')}`
 }
 
+/** Where a file that all spaces share, or /run outside of them, is seen from outside of the sandbox. */
+export function inSandbox(sandbox: Sandbox, path: string): string {
+  return `/proc/${sandbox.pid}/root${path}`
+}
+
 export function isAlive(sandbox: Sandbox): boolean {
   try {
     const { state, startTime } = parseStat(readFileSync(`/proc/${sandbox.pid}/stat`, 'latin1'))

@@ -1,9 +1,11 @@
-// What `lab status` tells: the plan's clusters and what their gateways say of their cables. A cable
-// appears twice, once from each side, because the two may disagree; with `-o json` this value is
-// printed as it is.
+// What `lab status` tells: the plan's clusters, and what their gateways say: of a connection in the
+// Gateway object, of its cable through the data path's socket. A cable appears twice, once from each
+// side, because the two may disagree; with `-o json` this value is printed as it is.
 
+import { type Gateway, gatewayType } from '../kube/resources/gateway.ts'
 import { formatRemote } from '../net/address.ts'
 import type { CipherName } from '../tables/cipher.ts'
+import { objectsOf } from './api.ts'
 import { forEachOf, gatewayStatus, type Lab } from './lab.ts'
 import { addressesOf, type ClusterPlan, type Driver, nodesOf, podsOf } from './topology.ts'
 
@@ -28,10 +30,12 @@ export interface LabCable {
   /** What its packets are sealed with now, null without a session. */
   readonly cipher: CipherName | null
   /**
-   * connected: a handshake within the last three minutes, or a driver that has none;
-   * connecting: none yet or none for so long; down: the gateway does not answer.
+   * What the gateway says of its connections to the other cluster, the worst where there is one of each
+   * address family; down: its data path does not answer, or it says nothing any more.
    */
-  readonly state: 'connected' | 'connecting' | 'down'
+  readonly state: 'connected' | 'connecting' | 'error' | 'down'
+  /** Why it is not connected, in the gateway's words; empty when it is. */
+  readonly message: string
   /** Where its datagrams go now. */
   readonly endpoint: string
   /** ISO 8601, null for never. */
@@ -40,8 +44,8 @@ export interface LabCable {
   readonly txBytes: number
 }
 
-/** WireGuard's REJECT_AFTER_TIME: a session is of no use any more (whitepaper 6.1). */
-const handshakeFreshMs = 180_000
+/** Gateways write every five seconds; what is older than this is of one that is gone. */
+const saidFreshMs = 15_000
 
 export async function labStatus(lab: Lab, nowMs: number): Promise<LabStatus> {
   const { clusterPlans } = lab.plan
@@ -63,22 +67,39 @@ function describe(cluster: ClusterPlan): LabStatus['clusters'][number] {
 async function cablesOf(lab: Lab, cluster: ClusterPlan, nowMs: number): Promise<LabCable[]> {
   const { clusterPlans, driver, cablePort } = lab.plan
   const status = await gatewayStatus(lab, cluster).catch(() => undefined)
+  const gateways = await objectsOf(lab, cluster, gatewayType).catch(() => [])
+  const gateway = gateways.find(
+    ({ haState, updatedAtMs = 0 }) => haState === 'active' && nowMs - updatedAtMs < saidFreshMs,
+  )
   return clusterPlans
     .filter(remote => remote !== cluster)
     .map(remote => {
       const cable = status?.cables.find(({ name }) => name === remote.name)
       const handshakeMs = cable?.lastHandshakeMs ?? 0
-      const fresh = driver === 'vxlan' || nowMs - handshakeMs < handshakeFreshMs
       return {
         cluster: cluster.name,
         remote: remote.name,
         driver,
         cipher: cable?.cipher ?? null,
-        state: cable === undefined ? 'down' : fresh ? 'connected' : 'connecting',
+        ...connectionOf(status === undefined ? undefined : gateway, remote),
         endpoint: cable?.remote ? formatRemote(cable.remote) : `${remote.wireAddress}:${cablePort}`,
         lastHandshake: handshakeMs === 0 ? null : new Date(handshakeMs).toISOString(),
         rxBytes: cable?.rxBytes ?? 0,
         txBytes: cable?.txBytes ?? 0,
       }
     })
+}
+
+function connectionOf(
+  gateway: Gateway | undefined,
+  remote: ClusterPlan,
+): Pick<LabCable, 'state' | 'message'> {
+  if (gateway === undefined) return { state: 'down', message: 'the gateway does not answer' }
+  const ours = gateway.connections.filter(({ endpoint }) => endpoint.clusterId === remote.name)
+  const worst =
+    ours.find(({ state }) => state === 'error') ?? ours.find(({ state }) => state !== 'connected')
+  if (worst !== undefined)
+    return { state: worst.state === 'error' ? 'error' : 'connecting', message: worst.message }
+  if (ours.length > 0) return { state: 'connected', message: '' }
+  return { state: 'connecting', message: gateway.failure }
 }

@@ -3,14 +3,14 @@
 //
 //   pod-a ── gateway ── worker ── pod-b        cluster i of 1..20: east, west, north, south, c5 …
 //              │ wire0
-//        ══════╧══════ wire ═════════════      192.0.2.i, 2001:db8::i
+//        ══════╧══════ wire ══════ broker      192.0.2.i, 2001:db8::i; broker .254 and ::254
 //
-//   pods      10.(10 i).0.0/16 and fd00:10:i::/48 with one subnet a node: gateway 1, worker 2.
-//             pod-a is 10.(10 i).1.10 and fd00:10:i:1::10, pod-b 10.(10 i).2.10 and fd00:10:i:2::10,
-//             the node is .1 and ::1 in its subnet
-//   nodes     172.31.i.1 (gateway) and 172.31.i.2 (worker), fd00:172:i::1 and ::2
+//   pods      10.(10 i).0.0/16 and fd00:10:i::/48 with one subnet a node: 1 of the gateway with pod-a,
+//             2 of the worker with pod-b; pods are .10 and ::10 in it, nodes .1 and ::1
+//   services  10.(10 i + 1).0.0/16 and fd00:11:i::/112
+//   nodes     172.31.i.1 (gateway, where the API is) and .2 (worker), fd00:172:i::101 and ::102: route
+//             agents make addresses of the last 32 bits, which must not be those of a wire address
 //   cables    each gateway to each other one, UDP port 4500, from wire address to wire address
-//
 // i is written in decimal digits in IPv6 groups too, so that people find it again.
 
 import { GatewayError } from '../net/errors.ts'
@@ -22,7 +22,7 @@ export interface LabOptions {
   readonly name: string
   readonly driver: Driver
   readonly clusters: number
-  /** Ciphers that both ends of each cable enable; absent: ChaCha20-Poly1305. */
+  /** Ciphers that gateways enable, by preference; absent: as without a word, all of them. */
   readonly cipher?: CipherChoice
 }
 
@@ -37,6 +37,8 @@ export interface PodPlan {
 
 export interface NodePlan {
   readonly name: 'gateway' | 'worker'
+  /** Of its Node, and what its daemons are told that they run on. */
+  readonly hostname: string
   readonly space: string
   /** Address towards the other node of the cluster. */
   readonly address: string
@@ -44,6 +46,9 @@ export interface NodePlan {
   /** Its end of its pods' links. */
   readonly podRouter: string
   readonly podRouter6: string
+  /** Its part of the cluster's pod CIDRs. */
+  readonly podCidr: string
+  readonly podCidr6: string
 }
 
 export interface ClusterPlan {
@@ -52,6 +57,8 @@ export interface ClusterPlan {
   readonly index: number
   readonly podCidr: string
   readonly podCidr6: string
+  readonly serviceCidr: string
+  readonly serviceCidr6: string
   readonly wireAddress: string
   readonly wireAddress6: string
   readonly gateway: NodePlan
@@ -71,6 +78,12 @@ export const clustersMost = 20
 
 /** The space between the gateways: a bridge and nothing else. */
 export const wireSpace = 'wire'
+
+/** Where the broker runs, on the wire with every gateway. */
+export const brokerSpace = 'broker'
+
+export const brokerAddress = '192.0.2.254'
+export const brokerAddress6 = '2001:db8::254'
 
 export function planLab(options: LabOptions): LabPlan {
   if (!/^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/.test(options.name))
@@ -113,11 +126,12 @@ export function addressesOf(cluster: ClusterPlan, node: NodePlan): readonly stri
 
 export function spacesOf(plan: LabPlan): readonly string[] {
   const spaces = plan.clusterPlans.map(c => [...nodesOf(c), ...podsOf(c)].map(part => part.space))
-  return [wireSpace, ...spaces.flat()]
+  return [wireSpace, brokerSpace, ...spaces.flat()]
 }
 
-/** Finds the space of `east/gateway` or `east/pod-a`. Throws GatewayError. */
+/** Finds the space of `east/gateway`, `east/pod-a`, `broker` or `wire`. Throws GatewayError. */
 export function findSpace(plan: LabPlan, where: string): string {
+  if (where === wireSpace || where === brokerSpace) return where
   const [clusterName, part, ...rest] = where.split('/')
   const cluster = plan.clusterPlans.find(({ name }) => name === clusterName)
   const parts = cluster === undefined ? [] : [...nodesOf(cluster), ...podsOf(cluster)]
@@ -125,18 +139,20 @@ export function findSpace(plan: LabPlan, where: string): string {
   if (found !== undefined) return found.space
   const clusters = plan.clusterPlans.map(({ name }) => name).join(', ')
   throw new GatewayError('ENOENT', `lab ${plan.name} has no ${JSON.stringify(where)}`, {
-    hint: `CLUSTER/gateway, /worker, /pod-a or /pod-b, where CLUSTER is one of ${clusters}`,
+    hint: `broker, or CLUSTER/gateway, /worker, /pod-a or /pod-b with CLUSTER one of ${clusters}`,
     exit: 2,
   })
 }
 
-function planCluster(index: number): ClusterPlan {
+export function planCluster(index: number): ClusterPlan {
   const name = ['east', 'west', 'north', 'south'][index - 1] ?? `c${index}`
   return {
     name,
     index,
     podCidr: `10.${index * 10}.0.0/16`,
     podCidr6: `fd00:10:${index}::/48`,
+    serviceCidr: `10.${index * 10 + 1}.0.0/16`,
+    serviceCidr6: `fd00:11:${index}::/112`,
     wireAddress: `192.0.2.${index}`,
     wireAddress6: `2001:db8::${index}`,
     gateway: planNode(name, index, 'gateway', 1),
@@ -154,11 +170,14 @@ function planNode(
 ): NodePlan {
   return {
     name,
+    hostname: `${cluster}-${name}`,
     space: `${cluster}-${name}`,
     address: `172.31.${index}.${subnet}`,
-    address6: `fd00:172:${index}::${subnet}`,
+    address6: `fd00:172:${index}::10${subnet}`,
     podRouter: `10.${index * 10}.${subnet}.1`,
     podRouter6: `fd00:10:${index}:${subnet}::1`,
+    podCidr: `10.${index * 10}.${subnet}.0/24`,
+    podCidr6: `fd00:10:${index}:${subnet}::/64`,
   }
 }
 

@@ -11,6 +11,7 @@ import { findLab } from '../../src/lab/state.ts'
 import { eventually } from '../support/eventually.ts'
 
 const hawser = fileURLToPath(new URL('../../bin/hawser', import.meta.url))
+const long = { timeoutMs: 180_000 }
 let serial = 0
 
 for (const cable of ['wireguard', 'vxlan'])
@@ -20,6 +21,11 @@ for (const cable of ['wireguard', 'vxlan'])
     assert.equal(code, 0, stdout + stderr)
     assert.equal(stdout.match(/^✓ ping .*→.*: 10\..* ms, fd00:.* ms$/gm)?.length, 4, stdout)
     assert.equal(stdout.match(/^✓ page .*: it saw 10\..* and fd00:/gm)?.length, 2, stdout)
+    assert.match(stdout, /^✓ page .* → service west\/default\/page: 10\.21\..* fd00:11:2:/m)
+    assert.match(stdout, /^✓ connections of east: .*\n(.*\n)* +.*\bwest\b.*\bconnected\b/m)
+    assert.match(stdout, /^✓ endpoints of east: .*\n(.*\n)* +.*\bwest\b/m)
+    assert.match(stdout, /^✓ kubectl get on east: 2 endpoints, 1 gateways, 2 clusters$/m)
+    assert.match(stdout, /^✓ nothing happens while the broker is away: .* 2 gateways .* follow/m)
     assert.match(stdout, /^✓ iperf3 .*: \d+\.\d\d Gbit\/s/m)
     const seen = /marker sent (\d+) times, seen (\d+) times/.exec(stdout)
     assert.ok(seen !== null, stdout)
@@ -36,27 +42,80 @@ test('a lab of three clusters with a plain user’s means', async context => {
   const plain = ['setpriv', '--bounding-set', '-sys_admin', '--inh-caps', '-all']
   const command = [...plain, hawser, 'lab', 'up', '--name', name, '--clusters', '3']
   context.after(() => lab(['down', '--name', name]))
-  const up = await run(command, { timeoutMs: 60_000 })
+  const up = await run(command, long)
   assert.equal(up.code, 0, up.stderr)
   assert.equal(findLab(name)?.rootless, true)
   const page = await run([...plain, ...exec(name, 'north/pod-b', 'curl', '-s', '10.20.1.10')])
   assert.equal(page.stdout, 'this is west/pod-a, you are 10.30.2.10\n')
+  const proofs = await run([...plain, hawser, 'lab', 'prove', '--name', name], long)
+  assert.equal(proofs.code, 0, proofs.stdout + proofs.stderr)
+})
+
+test('five clusters are a full mesh', async context => {
+  const name = uniqueName()
+  context.after(() => lab(['down', '--name', name]))
+  await mustUp(name, '--clusters', '5')
+  const { code, stdout } = await lab(['status', '--name', name, '-o', 'json'])
+  assert.equal(code, 0, stdout)
+  const { cables } = JSON.parse(stdout)
+  const ends = new Set(cables.map((c: { cluster: string; remote: string }) => c.cluster + c.remote))
+  assert.equal(ends.size, 5 * 4)
+  for (const [from, to] of [
+    ['c5', 3],
+    ['south', 5],
+  ]) {
+    const page = await run(exec(name, `${from}/pod-b`, 'curl', '-sS', `10.${to}0.2.10`))
+    assert.match(page.stdout, /^this is .*\/pod-b, you are 10\./, page.stderr)
+  }
+})
+
+test('objects are there for kubectl, and nobody else may read what reaches them', async context => {
+  const name = uniqueName()
+  context.after(() => lab(['down', '--name', name]))
+  await mustUp(name)
+  for (const where of ['east/gateway', 'east/worker', 'broker']) {
+    const look = 'stat -c %a "$KUBECONFIG" /run/hawser/access /run/hawser/access/*'
+    const modes = await run(exec(name, where, 'sh', '-c', look))
+    assert.equal(modes.stdout, '600\n700\n600\n600\n600\n', modes.stderr)
+  }
+  const pod = await run(exec(name, 'east/pod-a', 'sh', '-c', 'ls /run/hawser; echo "$KUBECONFIG"'))
+  assert.doesNotMatch(pod.stdout, /kubeconfig/)
+  // What kubectl asks: discovery, then the objects of a namespace as a table.
+  const ask = `curl -sS --cacert /run/hawser/access/ca.crt -H @- -H "$1" "$(cat /run/hawser/access/server)$2"`
+  const script = `printf 'Authorization: Bearer %s\\n' "$(cat /run/hawser/access/token)" | ${ask}`
+  const get = async (accept: string, path: string) => {
+    const command = ['sh', '-c', script, 'sh', `Accept: ${accept}`, path]
+    const { stdout, stderr } = await run(exec(name, 'west/worker', ...command))
+    assert.doesNotThrow(() => JSON.parse(stdout), `${path}: ${stdout}${stderr}`)
+    return JSON.parse(stdout)
+  }
+  const { resources } = await get('application/json', '/apis/submariner.io/v1')
+  const kinds = resources.map(({ kind }: { kind: string }) => kind)
+  for (const kind of ['Cluster', 'Endpoint', 'Gateway']) assert.ok(kinds.includes(kind), kind)
+  const table = 'application/json;as=Table;v=v1;g=meta.k8s.io'
+  for (const [path, rows] of [
+    ['/api/v1/nodes', 2],
+    ['/api/v1/namespaces/default/pods', 2],
+    ['/apis/submariner.io/v1/namespaces/submariner-operator/endpoints', 2],
+    ['/apis/submariner.io/v1/namespaces/submariner-operator/gateways', 1],
+  ] as const) {
+    const answer = await get(table, path)
+    assert.equal(answer.kind, 'Table')
+    assert.equal(answer.rows.length, rows, JSON.stringify(answer))
+  }
+  // No token of anybody stands where `ps` shows it.
+  const token = await run(exec(name, 'east/gateway', 'cat', '/run/hawser/access/token'))
+  const seen = await run(exec(name, 'east/gateway', 'ps', '-eo', 'args'))
+  assert.equal(seen.stdout.includes(token.stdout.trim()), false)
 })
 
 test('gateways with two pairs of workers reach peers of both', async context => {
   const name = uniqueName()
   context.after(() => lab(['down', '--name', name]))
-  const up = await run([
-    'env',
-    'HAWSER_PAIRS=2',
-    hawser,
-    'lab',
-    'up',
-    '--name',
-    name,
-    '--clusters',
-    '4',
-  ])
+  const up = await run(
+    ['env', 'HAWSER_PAIRS=2', hawser, 'lab', 'up', '--name', name, '--clusters', '4'],
+    long,
+  )
   assert.equal(up.code, 0, up.stderr)
   const status = await run(exec(name, 'south/gateway', hawser, 'status', '-o', 'json'))
   assert.equal(JSON.parse(status.stdout).pairs, 2, status.stdout)
@@ -142,7 +201,7 @@ test('at a terminal the lab stays until Ctrl-C and names three things to try', a
   assert.deepEqual(traces(), [])
 })
 
-test('a proof that does not hold is named with a reason and something to try', async context => {
+test('proofs that do not hold are named with a reason and something to try', async context => {
   const name = uniqueName()
   context.after(() => lab(['down', '--name', name]))
   await mustUp(name)
@@ -151,21 +210,46 @@ test('a proof that does not hold is named with a reason and something to try', a
     add chain inet t c { type filter hook input priority 0; }
     add rule inet t c tcp dport 80 reject
 END`
-  const blocked = await run(exec(name, 'west/pod-b', 'sh', '-c', reject))
-  assert.equal(blocked.code, 0, blocked.stderr)
+  const kill = (daemon: string) => `kill -9 "$(cat /run/hawser/${daemon}.pid)"`
+  for (const [where, command] of [
+    ['west/pod-b', reject],
+    ['west/gateway', 'nft delete table inet hawser-lab-services'],
+    ['west/gateway', 'ip route add prohibit 10.21.0.0/16 && ip route add prohibit fd00:11:2::/112'],
+    ['east/gateway', kill('api')],
+    ['broker', kill('broker')],
+  ]) {
+    const done = await run(exec(name, where, 'sh', '-c', command))
+    assert.equal(done.code, 0, done.stderr)
+  }
   const { code, stdout } = await lab(['prove', '--name', name])
   assert.equal(code, 1, stdout)
-  const failed = stdout.match(/^✗ (?!did not hold).*\n {2}reason: .+\n {2}try: .+$/gm) ?? []
-  assert.equal(failed.length, 2, stdout)
+  const failed = [...stdout.matchAll(/^✗ (?!did not hold)(.*)\n {2}reason: .+\n {2}try: .+$/gm)]
+  const titles = failed.map(([, title]) => title)
+  assert.deepEqual(
+    titles,
+    [
+      'connections of east',
+      'endpoints of east',
+      'kubectl get on east',
+      'page east/pod-b → west/pod-b',
+      'page east/pod-b → service west/default/page',
+      'nothing readable on the wire',
+      'nothing happens while the broker is away',
+    ],
+    stdout,
+  )
+  // Cables need neither APIs nor the broker.
   assert.match(stdout, /^✓ page west\/pod-a → east\/pod-b/m)
-  assert.match(stdout, /\n✗ did not hold: page east\/pod-b → west\/pod-b; nothing readable .*\n$/)
+  assert.match(stdout, /^✓ iperf3 /m)
+  assert.match(stdout, /reason: there was no broker to stop/)
+  assert.ok(stdout.endsWith(`\n✗ did not hold: ${titles.join('; ')}\n`), stdout)
 })
 
 test('a gateway that died shows in the status', async context => {
   const name = uniqueName()
   context.after(() => lab(['down', '--name', name]))
   await mustUp(name)
-  const kill = 'kill -9 $(ps -eo pid,args | sed -n "s/^ *\\([0-9]*\\) .*main.ts datapath.*/\\1/p")'
+  const kill = 'kill -9 "$(cat /run/hawser/datapath.pid)"'
   await run(exec(name, 'west/gateway', 'sh', '-c', kill))
   const { code, stdout } = await lab(['status', '--name', name])
   assert.equal(code, 1, stdout)
@@ -173,7 +257,8 @@ test('a gateway that died shows in the status', async context => {
 })
 
 test('an interrupt at any time takes everything down', async () => {
-  for (const stage of [/making/, /starting \d/, /page server/, /waiting/, /ping/, /page/]) {
+  const building = [/making/, /API servers/, /joining/, /gateways/, /page server/]
+  for (const stage of [...building, /waiting/, /ping/, /iperf3/]) {
     const name = uniqueName()
     const { child, output } = begin(['run', '--name', name])
     const finished = ended(child)
@@ -240,15 +325,15 @@ function uniqueName(): string {
 }
 
 function lab(words: readonly string[]) {
-  return run([hawser, 'lab', ...words], { timeoutMs: 120_000 })
+  return run([hawser, 'lab', ...words], long)
 }
 
 function exec(name: string, where: string, ...command: string[]): string[] {
   return [hawser, 'lab', 'exec', '--name', name, where, '--', ...command]
 }
 
-async function mustUp(name: string): Promise<void> {
-  const { code, stderr } = await lab(['up', '--name', name])
+async function mustUp(name: string, ...options: string[]): Promise<void> {
+  const { code, stderr } = await lab(['up', '--name', name, ...options])
   assert.equal(code, 0, stderr)
 }
 
@@ -259,7 +344,7 @@ function begin(words: readonly string[]): { child: ChildProcess; output: () => s
 }
 
 async function untilSaid(output: () => string, pattern: RegExp): Promise<void> {
-  await eventually(() => pattern.test(output()), output)
+  await eventually(() => pattern.test(output()), output, long.timeoutMs)
 }
 
 /**
@@ -272,7 +357,7 @@ function traces(): string[] {
   const devices = lines('ip', '-br', 'link').filter(line =>
     /^(hawser|wire|worker|pod)\d/.test(line),
   )
-  const namespaces = lines('ip', 'netns').filter(line => /^(wire|(east|west)-)/.test(line))
+  const namespaces = lines('ip', 'netns').filter(line => /^(wire|broker|(east|west)-)/.test(line))
   const label = `hawser-lab-test-${process.pid}-`
   const processes = lines('ps', '-eo', 'args').filter(line => line.includes(label))
   return [...devices, ...namespaces, ...processes]

@@ -2,7 +2,8 @@
 // hand (RFC 5280 4.1, ITU-T X.690), because Node makes keys and signatures but no certificates.
 
 import { generateKeyPairSync, type KeyObject, randomInt, sign } from 'node:crypto'
-import { isIPv4 } from 'node:net'
+import { isIP } from 'node:net'
+import { parseAddress } from '../../src/net/address.ts'
 
 /** A certificate with its key, as PEM. */
 export interface Certificate {
@@ -11,8 +12,14 @@ export interface Certificate {
 }
 
 export interface Authority extends Certificate {
-  /** For the names (DNS or IPv4) of a server, or of a client. */
-  issue(names: readonly string[], options?: { readonly isExpired?: boolean }): Certificate
+  /** For the names (DNS or addresses) of a server, or of a client. */
+  issue(names: readonly string[], options?: Validity): Certificate
+}
+
+export interface Validity {
+  readonly isExpired?: boolean
+  /** Not valid before an hour from now. */
+  readonly isEarly?: boolean
 }
 
 const dayMs = 24 * 3600 * 1000
@@ -23,9 +30,10 @@ export function createAuthority(name: string): Authority {
   const isCa = extension([2, 5, 29, 19], sequence(boolean(true)), true)
   return {
     ...certificate({ issuer, subject: name, keys, extensions: [isCa], fromMs: Date.now() - dayMs }),
-    issue(names, { isExpired = false } = {}) {
+    issue(names, { isExpired = false, isEarly = false } = {}) {
       const own = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      const fromMs = Date.now() - (isExpired ? 3 : 1) * dayMs
+      const sinceMs = isEarly ? -dayMs / 24 : (isExpired ? 3 : 1) * dayMs
+      const fromMs = Date.now() - sinceMs
       const extensions = [extension([2, 5, 29, 17], sequence(...names.map(generalName)))]
       return certificate({ issuer, subject: names[0], keys: own, extensions, fromMs })
     },
@@ -112,7 +120,7 @@ function extension(id: readonly number[], value: Buffer, isCritical = false): Bu
 }
 
 function generalName(name: string): Buffer {
-  return isIPv4(name)
-    ? der(0x87, Buffer.from(name.split('.').map(Number)))
-    : der(0x82, Buffer.from(name))
+  return isIP(name) === 0
+    ? der(0x82, Buffer.from(name))
+    : der(0x87, Buffer.from(parseAddress(name).bytes))
 }

@@ -46,6 +46,8 @@ export interface FakeOptions {
   /** Clients with a certificate of this CA need no token. */
   readonly clientAuthority?: Authority
   readonly bookmarkMs?: number
+  /** The address that it listens on and has a certificate for. */
+  readonly host?: string
 }
 
 interface OpenWatch {
@@ -78,13 +80,16 @@ export class FakeApiserver {
   readonly #sockets = new Set<Socket>()
   readonly #watches = new Set<OpenWatch>()
   readonly #bookmarks: NodeJS.Timeout
+  readonly #host: string
   #port = 0
   #isOpen = false
 
-  constructor({ kinds, authority, clientAuthority, bookmarkMs = 200 }: FakeOptions) {
+  constructor(options: FakeOptions) {
+    const { kinds, authority, clientAuthority, bookmarkMs = 200, host = '127.0.0.1' } = options
+    this.#host = host
     this.objects = new FakeObjects(kinds)
     this.authority = authority ?? createAuthority('test-ca')
-    const { pem, keyPem } = this.authority.issue(['127.0.0.1', 'localhost'])
+    const { pem, keyPem } = this.authority.issue([host, 'localhost'])
     const clients =
       clientAuthority === undefined
         ? {}
@@ -104,7 +109,8 @@ export class FakeApiserver {
   }
 
   get url(): string {
-    return `https://127.0.0.1:${this.#port}`
+    const host = this.#host.includes(':') ? `[${this.#host}]` : this.#host
+    return `https://${host}:${this.#port}`
   }
 
   get watchesOpen(): number {
@@ -114,7 +120,7 @@ export class FakeApiserver {
   /** Listens, on the port that it had before if it had one. */
   async open(): Promise<void> {
     this.#isOpen = true
-    await new Promise<void>(resolve => this.#server.listen(this.#port, '127.0.0.1', resolve))
+    await new Promise<void>(resolve => this.#server.listen(this.#port, this.#host, resolve))
     this.#port = (this.#server.address() as AddressInfo).port
   }
 
@@ -244,7 +250,8 @@ export class FakeApiserver {
     const isCore = segments[0] === 'api'
     const [group, version] = isCore ? ['', segments[1]] : segments.slice(1, 3)
     const rest = segments.slice(isCore ? 2 : 3)
-    const namespace = rest[0] === 'namespaces' ? rest[1] : undefined
+    // `namespaces/NAME` alone is the Namespace itself.
+    const namespace = rest[0] === 'namespaces' && rest.length > 2 ? rest[1] : undefined
     const [plural = '', name = '', sub = ''] = rest.slice(namespace === undefined ? 0 : 2)
     const kind = this.objects.find(group ?? '', version ?? '', plural)
     return { kind, namespace, name, part: sub === 'status' ? 'status' : 'main' }

@@ -13,6 +13,7 @@ import { relative } from 'node:path'
 import type { EventData } from 'node:test'
 import { run } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { prepareServers } from './kubernetes/binaries.ts'
 import { missingRequirements } from './requirements.ts'
 import { emulate, emulatedFiles, type Prepare, sanitize } from './variants.ts'
 
@@ -23,7 +24,7 @@ interface Suite {
   readonly atOnce: number
   /** Needs TUN, namespaces and the peers' programs. */
   readonly kernel: boolean
-  /** Tests that run once more, on another build of the addon. */
+  /** Makes what the tests need: another build of the addon, the servers' programs. */
   readonly prepare?: Prepare
 }
 
@@ -96,6 +97,8 @@ function allSuites(): Suite[] {
     ...emulated,
     suite('tidy', 2, false),
     suite('sim', 2, false),
+    { ...suite('kubernetes', 1, false), prepare: prepareServers },
+    { ...suite('trust', 1, false), prepare: prepareServers },
     suite('e2e', 1, true),
     suite('interop', 1, true),
     {

@@ -11,7 +11,7 @@ export type Prepare = () => () => void
  * What needs the kernel's devices and sockets: the same for every processor behind the system call,
  * and slow. QEMU 7.2 does not know SO_MARK either.
  */
-const ofTheKernel = ['tun', 'tun-device', 'udp']
+const ofTheKernel = ['icmp', 'tun', 'tun-device', 'udp']
 
 /** What computes by the addon, OpenSSL or libsodium. The others are TypeScript alone. */
 const computed = [

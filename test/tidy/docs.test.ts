@@ -6,11 +6,19 @@ import { existsSync } from 'node:fs'
 import { basename, join, posix } from 'node:path'
 import { test } from 'node:test'
 import type { Command } from 'commander'
+import { apiCommand } from '../../src/cli/api.ts'
+import { brokerCommand } from '../../src/cli/broker.ts'
 import { cableCommand } from '../../src/cli/cable.ts'
 import { captureCommand } from '../../src/cli/capture.ts'
 import { datapathCommands } from '../../src/cli/datapath.ts'
+import { deployBrokerCommand } from '../../src/cli/deploy-broker.ts'
 import { explainDrop } from '../../src/cli/drop-reasons.ts'
+import { gatewayCommand } from '../../src/cli/gateway.ts'
+import { joinCommand } from '../../src/cli/join.ts'
 import { labCommand } from '../../src/cli/lab.ts'
+import { leaveCommand } from '../../src/cli/leave.ts'
+import { routeAgentCommand } from '../../src/cli/route-agent.ts'
+import { showCommand } from '../../src/cli/show.ts'
 import { wgCommand } from '../../src/cli/wg.ts'
 import { dropNames } from '../../src/tables/counters.ts'
 import { offloadVariables } from '../../src/tun/offloads.ts'
@@ -111,9 +119,12 @@ test('paths of ours that are named are there', () => {
 })
 
 const commands = new Map<string, Command>(
-  [labCommand(), cableCommand(), captureCommand(), wgCommand(), ...datapathCommands()].map(
-    command => [command.name(), command],
-  ),
+  [
+    ...[apiCommand(), brokerCommand(), labCommand(), cableCommand(), captureCommand()],
+    ...[wgCommand(), ...datapathCommands()],
+    ...[gatewayCommand(), routeAgentCommand('')],
+    ...[deployBrokerCommand(), joinCommand(), leaveCommand(), showCommand()],
+  ].map(command => [command.name(), command]),
 )
 
 /** Options of the program itself, and of every command. */
@@ -121,7 +132,7 @@ const everywhere = ['--help', '--version', '--color', '--plain']
 
 test('the table of the command line is what the modules make', () => {
   const table = codeOf(textOf('src/cli/main.ts'), 'keep').match(/const commands\b[\s\S]*?^\]/m)?.[0]
-  const names = [...(table ?? '').matchAll(/(?:name: |datapathEntry\()'(\w+)'/g)]
+  const names = [...(table ?? '').matchAll(/(?:name: |datapathEntry\()'([\w-]+)'/g)]
   assert.deepEqual(names.map(([, name]) => name).sort(), [...commands.keys()].sort())
 })
 
@@ -134,7 +145,8 @@ function judgeCommands(text: string): { wrong: string[]; seen: number } {
     if (words[0] === 'help') continue
     seen++
     let command = commands.get(words[0])
-    if (['lab', 'cable'].includes(words[0]) && /^[a-z]+$/.test(words[1] ?? '')) {
+    const groups = ['api', 'broker', 'lab', 'cable', 'show']
+    if (groups.includes(words[0]) && /^[a-z]+$/.test(words[1] ?? '')) {
       command = command?.commands.find(sub => sub.name() === words[1])
     }
     const options = words.filter(word => /^--[a-z]/.test(word)).map(word => word.split('=')[0])

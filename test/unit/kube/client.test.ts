@@ -115,16 +115,26 @@ test('certificates that are not trusted are named as that, with the reason', asy
   const { authority } = server
   const other = createAuthority('other-ca')
   const rows = [
-    { use: authority.issue(['127.0.0.1'], { isExpired: true }), reason: /has expired/ },
+    {
+      use: authority.issue(['127.0.0.1'], { isExpired: true }),
+      reason: /has expired, by the clock here/,
+      hint: /^date -u, here and there: is a clock wrong\? Else openssl s_client/,
+    },
+    {
+      use: authority.issue(['127.0.0.1'], { isEarly: true }),
+      reason: /is not valid yet, by the clock here/,
+      hint: /^date -u, here and there: is a clock wrong\? /,
+    },
     { use: authority.issue(['elsewhere.example']), reason: /is for another name/ },
     { use: other.issue(['127.0.0.1']), reason: /a CA that is not trusted here/ },
   ]
-  for (const { use, reason } of rows) {
+  const look = /^openssl s_client -showcerts -connect 127.0.0.1:/
+  for (const { use, reason, hint = look } of rows) {
     server.useCertificate(use)
     const error = await errorOf(fakeClient(server).get(configMaps, where))
     assert.deepEqual([error.code, error.exit], ['CERTIFICATE', 3])
     assert.match(error.message, reason)
-    assert.match(error.hint ?? '', /^openssl s_client -showcerts -connect 127.0.0.1:/)
+    assert.match(error.hint ?? '', hint)
   }
   const insecure = fakeClient(server, { isInsecure: true })
   await refused(insecure.get(configMaps, where), 'NOT_FOUND', 'ns/x')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { isRecentGo, pinnedVersion } from '../../../bench/peers.ts'
+import { isRecentGo, pinnedVersion } from '../../../bench/go.ts'
 
 const newest = 'golang.zx2c4.com/wireguard'
 const tailscale = 'github.com/tailscale/wireguard-go'

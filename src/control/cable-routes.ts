@@ -1,0 +1,64 @@
+// Brings the device up and keeps the routes of VXLAN cables: the only ones that are the gateway's own
+// (rule and table 100, as upstream). Done when something is different, again after a failure, and never
+// two at a time.
+
+import type { Clock } from '../net/clock.ts'
+import type { CableRoutes, HostNetwork } from './parts.ts'
+import type { Problem } from './world.ts'
+
+const retryMs = 5000
+
+export class CableNetwork {
+  readonly #host: HostNetwork
+  readonly #clock: Clock
+  #isBusy = false
+  #isBroughtUp = false
+  #appliedText = ''
+  #retryAtMs = 0
+  #problem: Problem | undefined
+
+  constructor(host: HostNetwork, clock: Clock) {
+    this.#host = host
+    this.#clock = clock
+  }
+
+  /** To be called at every turn. `isUp`: of the device; undefined while nobody knows. */
+  look(routes: CableRoutes, isUp: boolean | undefined): void {
+    // Without its device it may be made anew.
+    if (isUp !== true) this.#isBroughtUp = false
+    if (this.#isBusy || isUp === undefined) return
+    const text = JSON.stringify(plain(routes))
+    if (this.#isBroughtUp && text === this.#appliedText) return
+    if (this.#clock.monotonicMs() < this.#retryAtMs) return
+    this.#isBusy = true
+    void this.#apply(routes, text).finally(() => {
+      this.#isBusy = false
+    })
+  }
+
+  problems(): readonly Problem[] {
+    return this.#problem === undefined ? [] : [this.#problem]
+  }
+
+  async #apply(routes: CableRoutes, text: string): Promise<void> {
+    try {
+      await this.#host.bringUp(routes.interfaceName)
+      this.#isBroughtUp = true
+      await this.#host.applyCableRoutes(routes)
+      this.#appliedText = text
+      this.#problem = undefined
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      this.#problem = { code: 'cable-network', clusterId: '', object: '', message }
+      this.#retryAtMs = this.#clock.monotonicMs() + retryMs
+    }
+  }
+}
+
+function plain({ interfaceName, subnets, sources }: CableRoutes): unknown {
+  return [
+    interfaceName,
+    subnets.map(({ bytes, bits }) => [[...bytes], bits]),
+    sources.map(({ bytes }) => [...bytes]),
+  ]
+}

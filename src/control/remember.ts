@@ -1,0 +1,21 @@
+// What a cold start without any API forwards by: the objects of the broker as they were last listed, and
+// our own Endpoint as it was last described. All of them, not only those that are believed: they are
+// judged again whenever they are read.
+
+import type { OwnObjects } from './own-objects.ts'
+import { isListed, sourceOf } from './remotes.ts'
+import type { Remembered, World } from './world.ts'
+
+export function remember(world: World, own: OwnObjects): Remembered {
+  const { clusterId, hostname } = world.settings
+  const { clusters, endpoints } = sourceOf(world)
+  const isOurs = (endpoint: { readonly clusterId: string }) => endpoint.clusterId === clusterId
+  const others = endpoints.filter(endpoint => !isOurs(endpoint))
+  const last = world.remembered.endpoints.filter(
+    endpoint => isOurs(endpoint) && endpoint.hostname === hostname,
+  )
+  // Before the Node has been read we do not know what it changes.
+  const ourselves = world.node === undefined ? last : [own.endpoint]
+  const kept = isListed(world) ? clusters.filter(cluster => !isOurs(cluster)) : clusters
+  return { clusters: kept, endpoints: [...others, ...ourselves] }
+}

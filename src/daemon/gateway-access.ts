@@ -1,0 +1,68 @@
+// The two API servers of a gateway: its own cluster's and the broker's. Nothing is asked here; files are
+// read when a request needs them, and again when they have changed (kube/credentials.ts).
+
+import { KubeClient } from '../kube/client.ts'
+import { brokerCredentials, type Credentials, inClusterCredentials } from '../kube/credentials.ts'
+import { kubeconfigCredentials } from '../kube/kubeconfig.ts'
+import type { Clock } from '../net/clock.ts'
+import { exitCode, GatewayError } from '../net/errors.ts'
+import { type BrokerConfig, type LocalConfig, secretDirectory } from './gateway-config.ts'
+import type { Environment } from './gateway-sources.ts'
+
+export interface AccessOptions {
+  readonly clock: Clock
+  readonly environment: Environment
+  readonly userAgent: string
+}
+
+/** A kubeconfig that was named, a server that was named, the pod's account, or KUBECONFIG. */
+export async function localClient(
+  { clock, environment, userAgent }: AccessOptions,
+  { apiServer, apiSecret, namespace }: LocalConfig,
+  kubeconfig: string | undefined,
+): Promise<KubeClient> {
+  const inPod = (environment['KUBERNETES_SERVICE_HOST'] ?? '') !== ''
+  let credentials: Credentials
+  if (kubeconfig === undefined && apiServer !== undefined) {
+    credentials = brokerCredentials(clock, {
+      server: apiServer,
+      namespace,
+      ...(apiSecret === undefined ? {} : { secretDirectory: apiSecret }),
+      trustsSystemRoots: false,
+      isInsecure: false,
+    })
+  } else if (kubeconfig === undefined && inPod) {
+    credentials = await inClusterCredentials({ clock, environment })
+  } else {
+    const path = kubeconfig === undefined ? {} : { path: kubeconfig }
+    credentials = await kubeconfigCredentials({ clock, environment, ...path })
+  }
+  return new KubeClient(credentials, userAgent)
+}
+
+export async function brokerClient(
+  { clock, environment, userAgent }: AccessOptions,
+  broker: BrokerConfig,
+  namespace: string,
+): Promise<KubeClient> {
+  const { kubeconfig, server, secret, token, ca, isInsecure } = broker
+  if (kubeconfig !== undefined) {
+    const credentials = await kubeconfigCredentials({ clock, environment, path: kubeconfig })
+    return new KubeClient(credentials, userAgent)
+  }
+  const credentials = brokerCredentials(clock, {
+    ...{ server, namespace, isInsecure, trustsSystemRoots: true },
+    ...(secret === undefined ? {} : { secretDirectory: secretDirectory(secret) }),
+    ...(token === undefined ? {} : { token }),
+    ...(ca === undefined ? {} : { ca }),
+  })
+  return new KubeClient(credentials, userAgent)
+}
+
+/** The gateway cannot begin without it. */
+export function missingPsk(name: string, why: string): GatewayError {
+  return new GatewayError('NO_PSK', `the PSK cannot be read from Secret ${name}: ${why}`, {
+    exit: exitCode.failed,
+    hint: `kubectl get secret ${name} -o jsonpath={.data.psk}, or set CE_IPSEC_PSK`,
+  })
+}

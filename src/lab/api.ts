@@ -1,0 +1,113 @@
+// Asks the APIs of a lab as kubectl would, from where they can be reached: the space of the gateway that
+// one runs on, or that of the broker. curl does it, because a network namespace is entered by a program
+// and not by a part of one; the token goes to it by standard input and is never seen in `ps`.
+
+import { isRecord, parseJson } from '../kube/errors.ts'
+import { objectName } from '../kube/names.ts'
+import { parseObject } from '../kube/objects.ts'
+import type { Resource, ResourceType } from '../kube/resource-type.ts'
+import { GatewayError } from '../net/errors.ts'
+import { accessFiles, readAccess } from './access.ts'
+import type { Lab } from './lab.ts'
+import { lastWords } from './process.ts'
+import { isAlive, runIn } from './sandbox.ts'
+import { mustFindLab } from './state.ts'
+import type { ClusterPlan } from './topology.ts'
+
+/** Columns and rows, as `kubectl get` prints them. */
+export interface ApiTable {
+  readonly columns: readonly string[]
+  readonly rows: readonly (readonly string[])[]
+}
+
+const operatorObjects = `/apis/submariner.io/v1/namespaces/${objectName.operatorNamespace}`
+
+/** Hawser's objects of a kind that parse. Throws GatewayError when the API does not answer. */
+export async function objectsOf<T extends Resource>(
+  lab: Lab,
+  cluster: ClusterPlan,
+  type: ResourceType<T>,
+): Promise<readonly T[]> {
+  const list = await askApi(lab, cluster, `${operatorObjects}/${type.plural}`, 'application/json')
+  const items = isRecord(list) && Array.isArray(list['items']) ? (list['items'] as unknown[]) : []
+  return items.flatMap(item => {
+    const parsed = parseObject(type, item)
+    return parsed.ok ? [parsed.value] : []
+  })
+}
+
+/** Hawser's objects of a kind, as `kubectl get PLURAL -n submariner-operator` shows them. */
+export async function tableOf(lab: Lab, cluster: ClusterPlan, plural: string): Promise<ApiTable> {
+  const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io'
+  const table = await askApi(lab, cluster, `${operatorObjects}/${plural}`, accept)
+  if (!isRecord(table) || table['kind'] !== 'Table') throw notAsked(cluster, plural, 'no Table')
+  const columns = recordsOf(table['columnDefinitions'])
+  // kubectl shows those of a higher priority with `-o wide` alone.
+  const shown = columns.flatMap((column, index) => (column['priority'] === 0 ? [index] : []))
+  return {
+    columns: shown.map(index => String(columns[index]['name']).toUpperCase()),
+    rows: recordsOf(table['rows']).map(({ cells }) => {
+      const values = Array.isArray(cells) ? (cells as unknown[]) : []
+      return shown.map(index => String(values[index] ?? ''))
+    }),
+  }
+}
+
+/** The addresses that the cluster gave to a Service, IPv4 first. */
+export async function clusterIpsOf(
+  lab: Lab,
+  cluster: ClusterPlan,
+  namespace: string,
+  service: string,
+): Promise<readonly string[]> {
+  const path = `/api/v1/namespaces/${namespace}/services/${service}`
+  const object = await askApi(lab, cluster, path, 'application/json')
+  const spec = isRecord(object) && isRecord(object['spec']) ? object['spec'] : {}
+  const ips = Array.isArray(spec['clusterIPs']) ? (spec['clusterIPs'] as unknown[]) : []
+  return ips.filter(ip => typeof ip === 'string').sort((a, b) => a.length - b.length)
+}
+
+/** The data of a Secret of Hawser's, by key. */
+export async function secretOf(
+  lab: Lab,
+  cluster: ClusterPlan,
+  name: string,
+): Promise<ReadonlyMap<string, Buffer>> {
+  const path = `/api/v1/namespaces/${objectName.operatorNamespace}/secrets/${name}`
+  const object = await askApi(lab, cluster, path, 'application/json')
+  const data = isRecord(object) && isRecord(object['data']) ? object['data'] : {}
+  const entries = Object.entries(data).map(
+    ([key, value]) => [key, Buffer.from(String(value), 'base64')] as const,
+  )
+  return new Map(entries)
+}
+
+async function askApi(
+  lab: Lab,
+  cluster: ClusterPlan,
+  path: string,
+  accept: string,
+): Promise<unknown> {
+  const { space } = cluster.gateway
+  if (!isAlive(lab.sandbox)) mustFindLab(lab.plan.name)
+  const { server, token } = readAccess(lab.sandbox, space)
+  const settings = [
+    ['url', `${server}${path}`],
+    ['header', `Authorization: Bearer ${token}`],
+    ['header', `Accept: ${accept}`],
+    ['cacert', accessFiles.ca],
+  ]
+  const input = settings.map(([name, value]) => `${name} = "${value}"\n`).join('')
+  const curl = ['curl', '-sS', '--fail-with-body', '-m', '10', '-K', '-']
+  const result = await runIn(lab.sandbox, space, curl, { input })
+  if (result.code !== 0) throw notAsked(cluster, path, lastWords(result))
+  return parseJson(result.stdout)
+}
+
+function notAsked(cluster: ClusterPlan, what: string, why: string): GatewayError {
+  return new GatewayError('EFAILED', `the API of ${cluster.name} does not give ${what}: ${why}`)
+}
+
+function recordsOf(value: unknown): readonly Record<string, unknown>[] {
+  return Array.isArray(value) ? (value as unknown[]).filter(isRecord) : []
+}

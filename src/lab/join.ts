@@ -1,0 +1,46 @@
+// Joins a cluster of the lab to its broker, as people do it: with the broker's file, on a machine that
+// has a kubeconfig of the cluster, by `hawser join`. Then the Secrets that a gateway's pod would have are
+// put where the kubelet would mount them.
+
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { objectName } from '../kube/names.ts'
+import { GatewayError } from '../net/errors.ts'
+import { accessFiles } from './access.ts'
+import { secretOf } from './api.ts'
+import { hawser, joinFile } from './daemons.ts'
+import type { Lab } from './lab.ts'
+import { errorIn } from './process.ts'
+import { outsidePath, runIn } from './sandbox.ts'
+import { brokerSpace, type ClusterPlan } from './topology.ts'
+
+/** Throws GatewayError with what join said. */
+export async function joinCluster(lab: Lab, cluster: ClusterPlan): Promise<void> {
+  const { plan, sandbox } = lab
+  const { gateway, podCidr, podCidr6, serviceCidr, serviceCidr6, name } = cluster
+  // Its mode of 0600 comes along.
+  copyFileSync(
+    outsidePath(sandbox, brokerSpace, joinFile),
+    outsidePath(sandbox, gateway.space, joinFile),
+  )
+  const command = [
+    ...[hawser, 'join', joinFile, '--kubeconfig', accessFiles.kubeconfig, '--clusterid', name],
+    ...['--cable-driver', plan.driver, '--natt=false', '--gateway-node', gateway.hostname],
+    ...['--clustercidr', `${podCidr},${podCidr6}`],
+    ...['--servicecidr', `${serviceCidr},${serviceCidr6}`],
+  ]
+  const result = await runIn(sandbox, gateway.space, command, { timeoutMs: 60_000 })
+  if (result.code !== 0) {
+    const { error, ...more } = errorIn(result.stderr)
+    throw new GatewayError('EFAILED', `${name} cannot join: ${error}`, more)
+  }
+  for (const secret of [objectName.brokerSecret, objectName.pskSecret])
+    await mountSecret(lab, cluster, secret)
+}
+
+async function mountSecret(lab: Lab, cluster: ClusterPlan, name: string): Promise<void> {
+  const { space } = cluster.gateway
+  const directory = `/run/secrets/submariner.io/${name}`
+  mkdirSync(outsidePath(lab.sandbox, space, directory), { recursive: true, mode: 0o700 })
+  for (const [key, bytes] of await secretOf(lab, cluster, name))
+    writeFileSync(outsidePath(lab.sandbox, space, `${directory}/${key}`), bytes, { mode: 0o600 })
+}
