@@ -10,6 +10,7 @@ import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { collect } from '../../../src/lab/process.ts'
 import { eventually } from '../eventually.ts'
+import type { StockConfig } from '../interop/stock-gateway.ts'
 import type { Spaces } from '../namespaces.ts'
 import { temporaryDirectory } from '../temporary.ts'
 import { cableRoutes, east, makeClusters, type Side, stranger, west } from './clusters.ts'
@@ -17,6 +18,7 @@ import { device, Gateway, hawser } from './gateway.ts'
 
 const namespace = 'submariner-operator'
 const brokerNamespace = 'submariner-k8s-broker'
+const psk = 'a secret of all'
 export const metricsPort = 32_780
 
 export interface WorldOptions {
@@ -107,6 +109,30 @@ export class ControlWorld {
     const program = this.#start(side.gateway, [...shell, 'env', ...variables, 'sh', path])
     this.#programs.set(side.gateway, program)
     return program
+  }
+
+  /** A stock gateway in place of ours (test/support/interop/stock-gateway.ts). */
+  async startStock(side: Side): Promise<void> {
+    const [clusterCidr] = side.prefixes
+    const config: StockConfig = {
+      clusterId: nameOf(side),
+      hostname: `${nameOf(side)}-node`,
+      privateIp: side.address,
+      healthCheckIp: side.router,
+      clusterCidrs: [clusterCidr],
+      serviceCidrs: [`10.10${side.address.at(-1)}.0.0/16`],
+      psk,
+      brokerServer: readFileSync(join(this.#directory, 'broker', 'url'), 'utf8'),
+      brokerSecret: join(this.#directory, 'broker'),
+      brokerNamespace,
+    }
+    const file = join(this.#directory, `stock-${nameOf(side)}.json`)
+    writeFileSync(file, JSON.stringify(config))
+    const program = fileURLToPath(new URL('../interop/stock-gateway.ts', import.meta.url))
+    const shell = ['sh', '-c', 'echo "pid $$"; exec "$@"', 'sh']
+    const started = this.#start(side.gateway, [...shell, process.execPath, program, file])
+    this.#programs.set(side.gateway, started)
+    await eventually(() => started.output().includes('\nready'), started.output)
   }
 
   async setNodeReady(server: 'east' | 'west'): Promise<void> {
@@ -241,7 +267,7 @@ export class ControlWorld {
       SUBMARINER_CLUSTERCIDR: cidrs.join(),
       SUBMARINER_SERVICECIDR: service,
       SUBMARINER_CABLEDRIVER: this.#options.driver,
-      CE_IPSEC_PSK: 'a secret of all',
+      CE_IPSEC_PSK: psk,
       BROKER_K8S_APISERVER: url('broker').replace('https://', ''),
       BROKER_K8S_REMOTENAMESPACE: brokerNamespace,
       BROKER_K8S_SECRET: folder('broker'),

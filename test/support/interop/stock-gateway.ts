@@ -9,7 +9,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { KubeClient } from '../../../src/kube/client.ts'
-import { kubeconfigCredentials } from '../../../src/kube/kubeconfig.ts'
+import { brokerCredentials } from '../../../src/kube/credentials.ts'
 import { label } from '../../../src/kube/names.ts'
 import type { ResourceType } from '../../../src/kube/resource-type.ts'
 import { Signal } from '../../../src/kube/signal.ts'
@@ -27,13 +27,15 @@ export interface StockConfig {
   readonly clusterCidrs: readonly string[]
   readonly serviceCidrs: readonly string[]
   readonly psk: string
-  /** Of somebody who may write on the broker. */
-  readonly kubeconfig: string
+  readonly brokerServer: string
+  /** A directory with `token` and `ca.crt`, as its Secret is mounted. */
+  readonly brokerSecret: string
   readonly brokerNamespace: string
 }
 
 const device = 'submariner'
 const port = 4500
+const keyFile = '/run/stock-key'
 const pskFile = '/run/stock-psk'
 
 const clusterKind = rawType('submariner.io/v1', 'Cluster', 'clusters')
@@ -46,25 +48,25 @@ async function main(config: StockConfig): Promise<void> {
   process.once('SIGTERM', () => daemon.kill('SIGTERM'))
   daemon.once('exit', code => process.exit(code ?? 1))
   const keys = newKeys()
+  writeFileSync(keyFile, keys.privateKey, { mode: 0o600 })
   const psk = createHash('sha256').update(config.psk).digest('base64')
   writeFileSync(pskFile, psk, { mode: 0o600 })
-  must(
-    'wg',
-    ['set', device, 'private-key', '/dev/stdin', 'listen-port', String(port)],
-    keys.privateKey,
-  )
+  must('wg', ['set', device, 'private-key', keyFile, 'listen-port', String(port)])
   must('ip', ['link', 'set', device, 'up'])
-  must('ip', ['rule', 'add', 'priority', '150', 'table', '150'])
-  const { kubeconfig, brokerNamespace: namespace } = config
-  const credentials = await kubeconfigCredentials({
-    path: kubeconfig,
-    clock: systemClock,
-    environment: {},
-  })
-  const client = new KubeClient(credentials, 'stock-gateway')
-  for (const [kind, object] of ownObjects(config, keys.publicKey)) {
-    await client.create(kind, rawOf(kind, object))
-  }
+  // There already, when a gateway was here before.
+  spawnSync('ip', ['rule', 'add', 'priority', '150', 'table', '150'])
+  const { brokerNamespace: namespace } = config
+  const client = new KubeClient(
+    brokerCredentials(systemClock, {
+      server: config.brokerServer,
+      namespace,
+      secretDirectory: config.brokerSecret,
+      trustsSystemRoots: false,
+      isInsecure: false,
+    }),
+    'stock-gateway',
+  )
+  await publish(client, config, keys.publicKey)
   process.stdout.write('ready\n')
   const changed = new Signal()
   const watch = new Watch({
@@ -91,6 +93,19 @@ async function main(config: StockConfig): Promise<void> {
   }
 }
 
+/** Its own Endpoints of before go first: each start has a new key. */
+async function publish(client: KubeClient, config: StockConfig, publicKey: string): Promise<void> {
+  const { brokerNamespace: namespace, clusterId } = config
+  const scope = { namespace, labelSelector: `${label.clusterId}=${clusterId}` }
+  for (const kind of [endpointKind, clusterKind]) {
+    const { items } = await client.list(kind, scope)
+    for (const { meta } of items) await client.delete(kind, { name: meta.name, namespace })
+  }
+  for (const [kind, object] of ownObjects(config, publicKey)) {
+    await client.create(kind, rawOf(kind, object))
+  }
+}
+
 async function startDaemon(): Promise<ChildProcess> {
   const daemon = spawn('wireguard-go', ['-f', device], { stdio: ['ignore', 'inherit', 'inherit'] })
   const deadlineMs = performance.now() + 30_000
@@ -112,7 +127,8 @@ function route(
   endpoints: readonly StockEndpoint[],
   { clusterId, healthCheckIp }: StockConfig,
 ): void {
-  must('ip', ['route', 'flush', 'table', '150'])
+  // It fails for a table that has never had a route.
+  spawnSync('ip', ['route', 'flush', 'table', '150'])
   for (const { spec } of endpoints) {
     if (spec.cluster_id === clusterId) continue
     for (const subnet of spec.subnets.filter(text => !text.includes(':'))) {
@@ -178,7 +194,7 @@ function rawOf(
   return parsed.value
 }
 
-function must(program: string, args: readonly string[], input?: string): void {
-  const { status, stderr } = spawnSync(program, args, { input: input ?? '', encoding: 'utf8' })
+function must(program: string, args: readonly string[]): void {
+  const { status, stderr } = spawnSync(program, args, { encoding: 'utf8' })
   if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${stderr}`)
 }
