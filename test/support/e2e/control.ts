@@ -149,7 +149,8 @@ export class ControlWorld {
   /** A pod of one cluster reaches one of the other. */
   async pings(from: Side, to: Side): Promise<boolean> {
     const target = this.#options.family === 6 ? to.podAddress6 : to.podAddress
-    const command = ['ping', '-c', '1', '-W', '1', target]
+    // One answer of three is enough.
+    const command = ['ping', '-c', '3', '-i', '0.2', '-W', '2', target]
     return (await this.spaces.run(from.pod, command)).code === 0
   }
 
