@@ -175,7 +175,8 @@ export class ControlWorld {
   /** A pod of one cluster reaches one of the other. */
   async pings(from: Side, to: Side): Promise<boolean> {
     const target = this.#options.family === 6 ? to.podAddress6 : to.podAddress
-    const command = ['ping', '-c', '1', '-W', '1', target]
+    // One answer of three is enough.
+    const command = ['ping', '-c', '3', '-i', '0.2', '-W', '2', target]
     return (await this.spaces.run(from.pod, command)).code === 0
   }
 
@@ -268,6 +269,10 @@ export class ControlWorld {
       SUBMARINER_SERVICECIDR: service,
       SUBMARINER_CABLEDRIVER: this.#options.driver,
       CE_IPSEC_PSK: psk,
+      // A cold start without an API waits for the second of them.
+      LEADERSHIP_LEASEDURATION: '8',
+      LEADERSHIP_RENEWDEADLINE: '6',
+      LEADERSHIP_RETRYPERIOD: '1',
       BROKER_K8S_APISERVER: url('broker').replace('https://', ''),
       BROKER_K8S_REMOTENAMESPACE: brokerNamespace,
       BROKER_K8S_SECRET: folder('broker'),
