@@ -9,7 +9,7 @@
 import { defaultUdpPort } from '../kube/resources/backend-config.ts'
 import type { Endpoint, EndpointSpec, FamilyAddresses } from '../kube/resources/endpoint.ts'
 import { type Address, equalRemote, formatAddress, type Remote } from '../net/address.ts'
-import { type CipherChoice, type CipherTable, cipherNames } from '../tables/cipher.ts'
+import { type CipherTable, cipherNames } from '../tables/cipher.ts'
 import type { CableTable, VxlanTable } from '../tables/tables.ts'
 import type { AcceptedCluster } from './acceptance.ts'
 import { cut } from './problems.ts'
@@ -117,7 +117,7 @@ function connect(
     publicKey,
     presharedKey: world.keys.presharedKey,
     keepaliveSeconds,
-    ciphers: ciphersOf(world.settings, endpoint),
+    ciphers: ciphersOf(world, endpoint),
   }
   return { ok: true, cable, usingIp, isUsingNat }
 }
@@ -180,10 +180,9 @@ function noDriverText({ settings }: World, remote: EndpointSpec): string {
   return `no cable driver in common: it has ${theirs}, we have ${settings.drivers.join(', ')}`
 }
 
-function ciphersOf({ ciphers }: ControlSettings, { backendConfig }: EndpointSpec): CipherTable {
-  // With all of them the fastest of this machine comes first.
-  const isAll = cipherNames.every(name => ciphers.includes(name))
-  const enabled: CipherChoice = isAll ? 'auto' : ciphers
+function ciphersOf({ settings, handCiphers }: World, remoteEnd: EndpointSpec): CipherTable {
+  const { clusterId, backendConfig } = remoteEnd
+  const enabled = handCiphers?.get(clusterId) ?? settings.ciphers
   const remote = cipherNames.filter(name => backendConfig.ciphers?.includes(name))
   return remote.length === 0 ? { enabled } : { enabled, remote }
 }

@@ -257,6 +257,7 @@ export class Control {
       remembered: this.#remembered,
       datapath: this.#link.status,
       posted: this.#link.posted,
+      handCiphers: this.#link.handCiphers,
       links: this.#links.look(this.#link.status, clock.wallMs()),
       pings: this.#pings.reports(),
     }

@@ -1,6 +1,7 @@
 // The data path, from control's side: attached to whenever it is there, looked at once a second, and
 // given the tables that are wanted when others are in force. Generations are the data path's: ours is
-// the one behind it, so whoever posts in between (a person, a restart) is overwritten at the next look.
+// the one behind it, so whoever posts in between (a person, a restart) is overwritten at the next look;
+// only the ciphers that somebody has set by `hawser cable set` are kept, for the life of this process.
 // It forwards on by its last tables whatever happens here.
 
 import { isDeepStrictEqual } from 'node:util'
@@ -8,8 +9,9 @@ import { backoffMs } from '../kube/backoff.ts'
 import { Signal } from '../kube/signal.ts'
 import type { Clock } from '../net/clock.ts'
 import { GatewayError } from '../net/errors.ts'
+import { type CipherChoice, formatCiphers } from '../tables/cipher.ts'
 import type { DatapathStatus } from '../tables/status.ts'
-import type { Tables } from '../tables/tables.ts'
+import type { CableTable, Tables } from '../tables/tables.ts'
 import type { DatapathConnection, Log } from './parts.ts'
 import type { Problem } from './world.ts'
 
@@ -45,6 +47,7 @@ export class DatapathLink {
   #status: DatapathStatus | undefined
   #wanted: WantedTables | undefined
   #applied: Applied | undefined
+  #handCiphers: ReadonlyMap<string, CipherChoice> = new Map()
   #problem: Problem | undefined
   #refusals = 0
   #retryAtMs = 0
@@ -66,6 +69,11 @@ export class DatapathLink {
    */
   get posted(): WantedTables | undefined {
     return this.#status === undefined ? undefined : this.#applied?.tables
+  }
+
+  /** By cable name. */
+  get handCiphers(): ReadonlyMap<string, CipherChoice> {
+    return this.#handCiphers
   }
 
   /** Whether it forwards by what is wanted. */
@@ -140,10 +148,30 @@ export class DatapathLink {
   /** What was posted by somebody else, or by us before a restart. */
   async #readBack(connection: DatapathConnection, generation: number): Promise<void> {
     if (this.#applied?.generation === generation) return
+    const before = this.#applied
     this.#applied = undefined
     if (generation === 0) return
     const { generation: found, ...tables } = await connection.readTables({ keys: true })
     this.#applied = { tables, generation: found }
+    if (before !== undefined && found > before.generation) this.#keepCiphers(before.tables, tables)
+  }
+
+  /** What is wanted was worked out without them: it is not posted before it is wanted again. */
+  #keepCiphers(before: WantedTables, after: WantedTables): void {
+    const enabled = new Map(before.cables.map(cable => [cable.name, choiceOf(cable)]))
+    const set = after.cables.flatMap(cable => {
+      const choice = choiceOf(cable)
+      const isOther = enabled.has(cable.name) && choice !== undefined
+      return isOther && !isDeepStrictEqual(choice, enabled.get(cable.name))
+        ? [[cable.name, choice] as const]
+        : []
+    })
+    if (set.length === 0) return
+    this.#handCiphers = new Map([...this.#handCiphers, ...set])
+    this.#wanted = undefined
+    for (const [name, choice] of set) {
+      this.#parts.log.info(`cable ${name}: ciphers set by hand, ${formatCiphers(choice)}`)
+    }
   }
 
   /** Whether tables were posted. Throws when the connection has ended. */
@@ -178,4 +206,8 @@ export class DatapathLink {
     this.#problem = problem
     this.#parts.changed.raise()
   }
+}
+
+function choiceOf(cable: CableTable): CipherChoice | undefined {
+  return cable.driver === 'wireguard' ? cable.ciphers?.enabled : undefined
 }

@@ -10,9 +10,10 @@ import type { Endpoint, EndpointSpec, FamilyAddresses } from '../kube/resources/
 import { type GatewayOverrides, gatewayOverrides } from '../kube/resources/node.ts'
 import { newMeta } from '../kube/resources/resource.ts'
 import { type Address, parseAddress } from '../net/address.ts'
+import { type CipherName, cipherNames } from '../tables/cipher.ts'
 import { problem } from './problems.ts'
 import { publishedSubnets } from './subnets.ts'
-import type { Problem, World } from './world.ts'
+import type { ControlSettings, Problem, World } from './world.ts'
 
 export interface OwnObjects {
   readonly cluster: Cluster
@@ -89,9 +90,13 @@ function endpointSpec(world: World, overrides: GatewayOverrides): EndpointSpec {
       publicKey: hasWireguard ? keys.publicKey : undefined,
       interfaceName: hasWireguard ? settings.interfaceName : undefined,
       cables: drivers,
-      ciphers: hasWireguard ? settings.ciphers : undefined,
+      ciphers: hasWireguard ? enabledCiphers(settings) : undefined,
     },
   }
+}
+
+function enabledCiphers({ ciphers }: ControlSettings): readonly CipherName[] {
+  return ciphers === 'auto' ? cipherNames : ciphers
 }
 
 /** With Globalnet remotes ping the gateway's global IP, which it writes on our Gateway. */

@@ -14,7 +14,7 @@ import type { Gateway } from '../kube/resources/gateway.ts'
 import type { Node } from '../kube/resources/node.ts'
 import type { Submariner } from '../kube/resources/submariner.ts'
 import type { Address, Prefix } from '../net/address.ts'
-import type { CipherName } from '../tables/cipher.ts'
+import type { CipherChoice } from '../tables/cipher.ts'
 import type { DatapathStatus } from '../tables/status.ts'
 import type { Tables } from '../tables/tables.ts'
 
@@ -42,7 +42,7 @@ export interface ControlSettings {
   /** A driver that was asked for and that we do not have, by name: shown as a failure, no exit. */
   readonly missingDriver: string | undefined
   /** Enabled for WireGuard cables, chacha20-poly1305 always among them. */
-  readonly ciphers: readonly CipherName[]
+  readonly ciphers: CipherChoice
   readonly isNatEnabled: boolean
   readonly isPreferredServer: boolean
   /** Of the cables; a Node may override it. */
@@ -126,6 +126,8 @@ export interface World {
    * remote is another one now is seen by comparing. Undefined: nothing has been posted.
    */
   readonly posted: PlannedTables | undefined
+  /** By cable name: ciphers that somebody has set by hand (`hawser cable set`); absent: none. */
+  readonly handCiphers?: ReadonlyMap<string, CipherChoice>
   /** By cable name. */
   readonly links: ReadonlyMap<string, LinkReport>
   /** By `pingKey`. */

@@ -13,7 +13,7 @@ import { clusterIdProblem, isDnsLabel, objectName } from '../kube/names.ts'
 import type { Submariner } from '../kube/resources/submariner.ts'
 import { type Address, type Prefix, parseAddress, parsePort, parsePrefix } from '../net/address.ts'
 import { exitCode, GatewayError } from '../net/errors.ts'
-import { type CipherName, cipherNames, fallbackCipher, parseCipherList } from '../tables/cipher.ts'
+import { type CipherChoice, fallbackCipher, parseCipherChoice } from '../tables/cipher.ts'
 import {
   type Environment,
   type Found,
@@ -204,7 +204,7 @@ function readControl(reader: Reader, machine: Machine, interfaceName: string): C
     colorCodes: reader.parsed('colorCodes', ['blue'], commas),
     drivers,
     missingDriver: missing,
-    ciphers: reader.parsed('ciphers', cipherNames, ciphers),
+    ciphers: reader.parsed('ciphers', 'auto', ciphers),
     isNatEnabled: reader.parsed('isNatEnabled', false, goBoolean),
     isPreferredServer: reader.parsed('isPreferredServer', false, goBoolean),
     udpPort: reader.parsed('udpPort', 4500, cablePort),
@@ -340,8 +340,9 @@ function cablePort(text: string): number {
   return port
 }
 
-function ciphers(text: string): readonly CipherName[] {
-  const list = parseCipherList(text)
+function ciphers(text: string): CipherChoice {
+  const list = parseCipherChoice(text)
+  if (list === 'auto') return list
   if ('wrong' in list) throw new Error(list.wrong)
   return list.includes(fallbackCipher) ? list : [...list, fallbackCipher]
 }

@@ -29,7 +29,11 @@ export const settingNames = {
     'SUBMARINER_CABLEDRIVER',
     'wireguard, vxlan or both, the preferred one first (wireguard)',
   ),
-  ciphers: names('ciphers', 'HAWSER_CIPHERS', 'of wireguard cables, comma list (all)'),
+  ciphers: names(
+    'ciphers',
+    'HAWSER_CIPHERS',
+    'of wireguard cables: auto, or a comma list by preference (auto)',
+  ),
   isNatEnabled: names('nat-enabled', 'SUBMARINER_NATENABLED', 'true or false (false)'),
   isAirGapped: names('air-gapped', 'AIR_GAPPED_DEPLOYMENT', 'true or false (false)'),
   apiServer: names('api-server', 'HAWSER_API_SERVER', 'of this cluster, without a kubeconfig'),

@@ -60,7 +60,7 @@ export const settings: ControlSettings = {
   colorCodes: ['blue'],
   drivers: ['wireguard', 'vxlan'],
   missingDriver: undefined,
-  ciphers: ['chacha20-poly1305', 'aes-256-gcm'],
+  ciphers: 'auto',
   isNatEnabled: false,
   isPreferredServer: false,
   udpPort: 4500,

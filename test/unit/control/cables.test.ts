@@ -230,6 +230,16 @@ test('ciphers: what both are known to have; a remote that says nothing has WireG
     enabled: ['chacha20-poly1305'],
     remote: ['aes-256-gcm'],
   })
+  const order = ['chacha20-poly1305', 'aes-256-gcm'] as const
+  assert.deepEqual(ciphersOf(undefined, order), { enabled: order })
+})
+
+test('a cable keeps the ciphers that somebody has set by hand', () => {
+  const handCiphers = new Map([['c2', ['aes-256-gcm'] as const]])
+  const world = { ...worldWith(remote2({})), handCiphers }
+  const [{ outcome }] = planCables(world, findRemotes(world).accepted)
+  assert.ok(outcome.ok && outcome.cable.driver === 'wireguard')
+  assert.deepEqual(outcome.cable.ciphers?.enabled, ['aes-256-gcm'])
 })
 
 test('a WireGuard remote without a key has no cable', () => {

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { DatapathLink } from '../../../src/control/datapath-link.ts'
 import { Signal } from '../../../src/kube/signal.ts'
+import { parseRemote } from '../../../src/net/address.ts'
 import { systemClock } from '../../../src/net/clock.ts'
 import { GatewayError } from '../../../src/net/errors.ts'
-import { emptyTables } from '../../../src/tables/tables.ts'
+import type { CipherChoice } from '../../../src/tables/cipher.ts'
+import { type CableTable, emptyTables } from '../../../src/tables/tables.ts'
 import { eventually } from '../../support/eventually.ts'
 import { FakePath } from '../../support/fake-path.ts'
 import { testLog } from '../../support/test-log.ts'
@@ -82,6 +84,30 @@ test('whoever posts in between is overwritten', async context => {
   path.tables = { generation: 9, ...device(3) }
   await eventually(() => path.tables.generation === 10)
   assert.deepEqual(path.tables, { generation: 10, ...device(1) })
+})
+
+test('ciphers that were set by hand are kept, and nothing else', async context => {
+  const path = new FakePath()
+  const link = start(context, path)
+  const cable = (enabled: CipherChoice, port: number): CableTable => ({
+    ...{ name: 'west', driver: 'wireguard', publicKey: new Uint8Array(32), keepaliveSeconds: 10 },
+    ...{ remote: parseRemote(`192.0.2.1:${port}`), remoteSerial: 1, allowedIps: [] },
+    ciphers: { enabled },
+  })
+  const tables = (enabled: CipherChoice, port = 4500) => ({
+    device: { listenPort: 1, fwmark: 0 },
+    cables: [cable(enabled, port)],
+  })
+  await eventually(() => link.status !== undefined)
+  link.want(tables('auto'))
+  await eventually(() => link.isInForce)
+  path.tables = { generation: 9, ...tables(['aes-256-gcm'], 4501) }
+  await eventually(() => link.handCiphers.size === 1)
+  assert.deepEqual(link.handCiphers.get('west'), ['aes-256-gcm'])
+  assert.equal(path.tables.generation, 9)
+  link.want(tables(['aes-256-gcm']))
+  await eventually(() => link.isInForce)
+  assert.deepEqual(path.tables, { generation: 10, ...tables(['aes-256-gcm']) })
 })
 
 test('tables that are refused are a problem, and others are tried at once', async context => {
