@@ -144,8 +144,10 @@ test('a token that is rotated: the old one is refused, the new one is read from 
   const namespace = await server.newNamespace()
   const admin = server.client()
   const { token } = await longLivedToken(server, namespace, 'member')
-  const binding = ['create', 'rolebinding', 'member', '--clusterrole=view', '-n', namespace]
-  await server.kubectl([...binding, `--serviceaccount=${namespace}:member`])
+  const create = (...args: string[]) => server.kubectl(['create', '-n', namespace, ...args])
+  await create('role', 'member', '--verb=list,watch', '--resource=configmaps')
+  const account = `--serviceaccount=${namespace}:member`
+  await create('rolebinding', 'member', '--role=member', account)
   const secretDirectory = temporaryDirectory(context)
   const write = (text: string) => writeFileSync(join(secretDirectory, 'token'), text)
   write(token)

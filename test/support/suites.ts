@@ -97,7 +97,7 @@ function allSuites(): Suite[] {
     ...emulated,
     suite('tidy', 2, false),
     suite('sim', 2, false),
-    { ...suite('kubernetes', 1, false), prepare: prepareServers },
+    { ...suite('kubernetes', 2, false), prepare: prepareServers },
     { ...suite('trust', 1, false), prepare: prepareServers },
     suite('e2e', 1, true),
     suite('interop', 1, true),

@@ -44,6 +44,8 @@ export interface RawRequest {
 /** Of kube-controller-manager: what our objects rely on. */
 const controllers = [
   ...['namespace-controller', 'garbage-collector-controller'],
+  // Fills the ClusterRoles admin, edit and view.
+  'clusterrole-aggregation-controller',
   ...['serviceaccount-controller', 'serviceaccount-token-controller'],
   ...['endpointslice-controller', 'endpointslice-mirroring-controller'],
 ]

@@ -10,7 +10,6 @@ import { accessSync, constants, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { pinnedVersion } from '../../../bench/go.ts'
-import { GatewayError } from '../../../src/net/errors.ts'
 
 /** In the order in which they are built: the small ones have compiled a part of the large ones. */
 export const programs = ['etcd', 'kubectl', 'kube-apiserver', 'kube-controller-manager'] as const
@@ -52,15 +51,14 @@ export function builtFolder(): string {
   return `${cacheFolder()}/${kubernetesVersion()}-${key.slice(0, 16)}`
 }
 
-/** The folder with the programs. Throws GatewayError when they are not all there. */
+/** The folder with the programs. Throws, with what to do, when they are not all there. */
 export function binariesFolder(): string {
   const given = process.env['HAWSER_KUBE_BIN']
   const folder = given || builtFolder()
   const missing = programs.filter(program => !isExecutable(`${folder}/${program}`))
   if (missing.length === 0) return folder
-  throw new GatewayError('ENOENT', `${folder} has no ${missing.join(', ')}`, {
-    hint: given ? 'unset HAWSER_KUBE_BIN' : `node ${buildProgram}, or npm test -- kubernetes`,
-  })
+  const hint = given ? 'unset HAWSER_KUBE_BIN' : `node ${buildProgram}, or npm test -- kubernetes`
+  throw new Error(`${folder} has no ${missing.join(', ')}\ntry: ${hint}`)
 }
 
 /** Before the suite: builds what is missing, which takes minutes. Throws when that fails. */
