@@ -117,10 +117,7 @@ function sideVariables(side: string, object: string, absent: string): readonly V
     },
     {
       name: `of${side}`,
-      expression: orNothing(
-        "''",
-        `${of(annotation.serviceName)} + '/' + ${of(annotation.sourceNamespace)}`,
-      ),
+      expression: orNothing("''", `${of(label.serviceName)} + '/' + ${of(label.sourceNamespace)}`),
     },
   ]
 }

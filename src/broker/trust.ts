@@ -137,7 +137,7 @@ function importOf(object: unknown): ImportView {
     const id = key.slice(exportTimestampPrefix.length)
     entries.set(id, `${entries.get(id) ?? ''}${String(stamp)}`)
   }
-  const of = [annotations[annotation.serviceName], annotations[annotation.sourceNamespace]]
+  const of = [annotations[label.serviceName], annotations[label.sourceNamespace]]
   return {
     label: labelOf(object),
     entries,

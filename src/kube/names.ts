@@ -14,7 +14,10 @@ export const label = {
   /** On a gateway's Pod: its node; and `active` or `passive`, which load balancers select by. */
   gatewayPodNode: 'gateway.submariner.io/node',
   gatewayPodStatus: 'gateway.submariner.io/status',
-  /** On EndpointSlices and ServiceImports of one cluster: the service, its namespace, the exporter. */
+  /**
+   * On EndpointSlices and ServiceImports of one cluster: the service, its namespace, the exporter. On an
+   * aggregated ServiceImport the first two are annotations.
+   */
   serviceName: 'multicluster.kubernetes.io/service-name',
   sourceNamespace: 'lighthouse.submariner.io/sourceNamespace',
   sourceCluster: 'multicluster.kubernetes.io/source-cluster',
@@ -51,9 +54,6 @@ export const annotation = {
   globalnetEnabled: 'lighthouse.submariner.io/globalnet-enabled',
   /** On a ServiceExport and its aggregated ServiceImport: wants a clusterset IP, or wants none. */
   useClustersetIp: 'lighthouse.submariner.io/use-clusterset-ip',
-  /** On an aggregated ServiceImport: the service that it stands for, and its namespace. */
-  serviceName: 'multicluster.kubernetes.io/service-name',
-  sourceNamespace: 'lighthouse.submariner.io/sourceNamespace',
   /** On that ServiceImport: the cluster whose range the IP is from. */
   clustersetIpAllocatedBy: 'lighthouse.submariner.io/clusterset-ip-allocated-by',
   /** On a GlobalIngressIP: the address that it stands for. */
