@@ -1,5 +1,6 @@
 // What a broker holds from its first start on: its namespace, the PSK of the clusterset, the account that
-// joins members, the Broker, and the books of the ranges, switched off. What is there stays as it is.
+// joins members, the Broker, and the books of the ranges, switched off. What is there stays as it is, so
+// each start says the same of an unchanged broker.
 
 import { randomBytes } from 'node:crypto'
 import type { BrokerInfo } from '../kube/broker-info.ts'

@@ -37,10 +37,7 @@ export function withClusterIps(store: Store, cidrs: readonly Prefix[], body: Bod
       ipFamilies: families.map(family => `IPv${family}`),
       ipFamilyPolicy: policy === '' ? 'SingleStack' : policy,
       internalTrafficPolicy: spec['internalTrafficPolicy'] ?? 'Cluster',
-      ports: listAt(spec, 'ports').map(port => ({
-        targetPort: recordAt(port)['port'],
-        ...recordAt(port),
-      })),
+      ...portsOf(spec),
     },
     status: { loadBalancer: {}, ...recordAt(body, 'status') },
   }
@@ -58,7 +55,15 @@ export function keptClusterIps(body: Body, before: Body): Body {
     name => name in old,
   )
   const fields = Object.fromEntries(kept.map(name => [name, spec[name] ?? old[name]]))
-  return { ...body, spec: { ...spec, ...fields } }
+  return { ...body, spec: { ...spec, ...fields, ...portsOf(spec) } }
+}
+
+/** Where no target is named, it is the port itself. */
+function portsOf(spec: Body): Body {
+  const ports = listAt(spec, 'ports').map(port => recordAt(port))
+  return ports.length === 0
+    ? {}
+    : { ports: ports.map(port => ({ targetPort: port['port'], ...port })) }
 }
 
 function askedFor(spec: Body): string[] {

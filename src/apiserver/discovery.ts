@@ -10,6 +10,9 @@ import type { Kinds } from './kinds.ts'
 /** The release whose behaviour is followed; programs compare it with what they need. */
 const release = { major: '1', minor: '35', gitVersion: 'v1.35.0+hawser' } as const
 
+/** What `kubectl get all` shows. */
+const inAll: readonly string[] = ['pods', 'services']
+
 /** A document at a path, or undefined. */
 export function discoveryDocument(kinds: Kinds, path: string): Body | undefined {
   const groups = groupsOf(kinds)
@@ -53,6 +56,7 @@ function resourceList(kinds: Kinds, group: string, version: string): Body {
       ...{ name: kind.plural, singularName: kind.singular, namespaced: kind.namespaced },
       ...{ kind: kind.kind, verbs: [...kind.verbs].sort() },
       ...(kind.shortNames.length === 0 ? {} : { shortNames: kind.shortNames }),
+      ...(inAll.includes(kind.plural) ? { categories: ['all'] } : {}),
     },
     ...(kind.hasStatus ? [statusResource(kind)] : []),
   ])

@@ -1,5 +1,6 @@
 // The two closed lists of kinds: what a broker serves, and what the API of a lab's cluster serves. Custom
-// kinds come from the definitions in deploy/crds, which are served too, to be read.
+// kinds come from the definitions in deploy/crds, which are served too, to be read. Nothing is added while
+// the server runs.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { parse } from 'yaml'

@@ -1,5 +1,6 @@
 // Puts the parts together: the store in a directory or in memory, the certificate, the API, the server.
-// What an API server makes for itself at its start is made here; the CLI and the tests hand in the rest.
+// What an API server makes for itself at its start is made here; the CLI and the tests hand in the rest,
+// the clock among it.
 
 import { randomBytes, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
@@ -29,6 +30,7 @@ export interface RunOptions {
   readonly clock: Clock
   readonly report: (line: string) => void
   readonly bookmarkMs?: number
+  readonly watchesMost?: number
 }
 
 export interface RunningApi {
@@ -42,7 +44,7 @@ export interface RunningApi {
 
 /** Throws GatewayError. */
 export async function runApi(options: RunOptions): Promise<RunningApi> {
-  const { kinds, directory, names, clock, host, port, report, bookmarkMs } = options
+  const { kinds, directory, names, clock, host, port, report } = options
   const { brokerNamespace, serviceCidrs = [] } = options
   // The store first: its lock keeps two servers from making certificates in one directory.
   const log = options.isInMemory ? new MemoryLog() : new SqliteLog(directory)
@@ -56,8 +58,12 @@ export async function runApi(options: RunOptions): Promise<RunningApi> {
       random: (bytes: number) => randomBytes(bytes),
     }
     const api = new Api({ kinds, log, around, brokerNamespace, serviceCidrs, ca })
-    const more = bookmarkMs === undefined ? {} : { bookmarkMs }
-    const server = new ApiServer({ api, certificate, host, port, report, ...more })
+    const { bookmarkMs, watchesMost } = options
+    const server = new ApiServer({
+      ...{ api, certificate, host, port, report },
+      ...(bookmarkMs === undefined ? {} : { bookmarkMs }),
+      ...(watchesMost === undefined ? {} : { watchesMost }),
+    })
     const bound = await server.listen()
     const close = async () => {
       await server.close()

@@ -19,12 +19,14 @@ export interface ServerOptions {
   /** Of our own bugs, and of connections that fail. */
   readonly report: (line: string) => void
   readonly bookmarkMs?: number
+  /** Of one user. */
+  readonly watchesMost?: number
 }
 
 export const limits = {
   bodyBytes: 3 * 1024 * 1024,
   connections: 8192,
-  /** Of one user. */
+  /** Of one user, unless it is told otherwise. */
   watches: 1000,
   requestMs: 60_000,
   headersMs: 20_000,
@@ -167,7 +169,8 @@ export class ApiServer {
   ): void {
     const { user } = answer
     const count = this.#watchesOf.get(user) ?? 0
-    if (count >= limits.watches || this.#isClosing) {
+    const { watchesMost = limits.watches } = this.#options
+    if (count >= watchesMost || this.#isClosing) {
       const why = this.#isClosing ? 'the server is ending' : `${user} has ${count} watches`
       refuse(response, new Refusal('TooManyRequests', why, { retryAfterSeconds: 1 }))
       return

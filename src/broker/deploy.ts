@@ -1,5 +1,6 @@
 // deploy-broker: makes a namespace of an API server a broker, in steps that may be run again. What is in
-// use stays as it is: the PSK, the ranges that CIDRs were given out from. The result is the join file.
+// use stays as it is: the PSK, the ranges that CIDRs were given out from. The result is the content of
+// the join file, with the token of the account that joins.
 
 import { randomBytes } from 'node:crypto'
 import type { BrokerInfo } from '../kube/broker-info.ts'

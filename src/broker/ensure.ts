@@ -15,7 +15,7 @@ import {
   typeOfManifest,
   withManifest,
 } from '../kube/resources/raw.ts'
-import { GatewayError } from '../net/errors.ts'
+import { exitCode, GatewayError } from '../net/errors.ts'
 
 /** On what we install, so that it is known again when it is to go. */
 export const managedBy = { 'app.kubernetes.io/managed-by': 'hawser' } as const
@@ -176,6 +176,7 @@ export async function waitFor<T>(what: string, look: () => Promise<T | undefined
     if (waitedMs >= waitMs) {
       throw new GatewayError('NOT_YET', `after ${waitMs / 1000} s it is still not so: ${what}`, {
         hint: 'is the kube-controller-manager of that cluster running? Then run this again',
+        exit: exitCode.timedOut,
       })
     }
     await delay(lookAgainMs)

@@ -1,5 +1,6 @@
 // Which nodes become gateways: those with the label; when there is none, join gives it to one, and leave
-// takes it from that one again.
+// takes it from that one again. An annotation beside the label says who set it: a person's label is
+// never touched.
 
 import type { KubeClient } from '../kube/client.ts'
 import { annotation, label } from '../kube/names.ts'

@@ -24,7 +24,7 @@ import { ensure, ensureCrds, lookUp, managedBy } from './ensure.ts'
 import { ensureGatewayNode, type GatewayWish } from './gateway-node.ts'
 import { type JoinWishes, type MemberPlan, planMember } from './join-plan.ts'
 import { componentManifests } from './member-manifests.ts'
-import { checkClaim, ensureMember, servesRoles } from './membership.ts'
+import { checkClaim, ensureMember, rolesOf } from './membership.ts'
 import type { Progress } from './progress.ts'
 
 export interface JoinSettings extends JoinWishes {
@@ -85,14 +85,15 @@ export async function join(
   const token = await progress.step(`account and token on the broker`, () =>
     ensureMember(broker, namespace, before.claim, plan.subnets),
   )
-  // An API with fixed roles has the definitions built in, too.
-  const hasRoles = await servesRoles(local, operatorNamespace)
-  if (hasRoles)
+  // An API with roles of its own has definitions of its own too.
+  const hasRoles = (await rolesOf(local, operatorNamespace)) !== 'none'
+  if (hasRoles) {
     await progress.step('custom resource definitions', () => ensureCrds(local, crdManifests()))
+  }
   await progress.step(`namespace ${operatorNamespace}, accounts and roles`, async () => {
     await ensureNamespace(local, operatorNamespace)
-    for (const manifest of componentManifests(operatorNamespace)) {
-      if (hasRoles || manifest.kind === 'ServiceAccount') await ensure(local, manifest)
+    for (const manifest of componentManifests(operatorNamespace, hasRoles)) {
+      await ensure(local, manifest)
     }
   })
   await progress.step('Secrets: broker, PSK, key of the cables', () =>
@@ -133,7 +134,7 @@ async function findBroker(broker: KubeClient, namespace: string) {
 /** An API with fixed roles has the rule built in; elsewhere deploy-broker says whether it installed it. */
 async function trustOf(broker: KubeClient, { meta }: Broker): Promise<Joined['brokerTrust']> {
   if (meta.annotations[annotation.brokerTrust] === 'enforced') return 'enforced'
-  return (await servesRoles(broker, meta.namespace)) ? 'unenforced' : 'enforced'
+  return (await rolesOf(broker, meta.namespace)) === 'none' ? 'enforced' : 'unenforced'
 }
 
 /** The settings of a former run. Throws OTHER_ID when the cluster is a member under another name. */

@@ -23,7 +23,7 @@ import { crdManifests } from './crds.ts'
 import { isManaged, listOrNone, lookUp, namesOf, remove } from './ensure.ts'
 import { unlabelGatewayNodes } from './gateway-node.ts'
 import { componentManifests } from './member-manifests.ts'
-import { removeMember } from './membership.ts'
+import { removeMember, rolesOf } from './membership.ts'
 import type { Progress } from './progress.ts'
 
 /** How a member reaches its broker. */
@@ -151,7 +151,8 @@ async function removeLocal(local: KubeClient, namespace: string): Promise<void> 
   for (const type of [endpointType, clusterType, gatewayType, routeAgentType]) {
     for (const where of await namesOf(local, type, { namespace })) await remove(local, type, where)
   }
-  for (const manifest of [...componentManifests(namespace)].reverse()) {
+  const hasRoles = (await rolesOf(local, namespace)) !== 'none'
+  for (const manifest of [...componentManifests(namespace, hasRoles)].reverse()) {
     const type = typeOfManifest(manifest)
     const found = await lookUp(local, type, manifest.metadata)
     if (found !== undefined && isManaged(found.value)) {

@@ -63,12 +63,15 @@ export function memberAccountManifest(
   return { ...manifest, metadata: { ...manifest.metadata, annotations } }
 }
 
-/** What goes with the account of a member. `hasRoles`: whether the server has Roles at all. */
+/** Roles of our own; none, since the server has none as objects; or upstream's, which is there. */
+export type RoleUse = 'own' | 'none' | 'stock'
+
+/** What goes with the account of a member. */
 export function memberManifests(
   namespace: string,
   clusterId: string,
   account: Raw,
-  hasRoles: boolean,
+  use: RoleUse,
 ): readonly Manifest[] {
   const name = memberAccountName(clusterId)
   const { uid } = account.meta
@@ -79,12 +82,17 @@ export function memberManifests(
       ...{ ownerReferences: [{ apiVersion: 'v1', kind: 'ServiceAccount', name, uid }] },
     },
   })
-  const roles = [
-    roleManifest(namespace, name, memberRules(clusterId)),
-    bindingManifest(namespace, memberRoleBindingName(clusterId), name, name),
-  ]
+  const binding = memberRoleBindingName(clusterId)
+  const roles = {
+    own: [
+      roleManifest(namespace, name, memberRules(clusterId)),
+      bindingManifest(namespace, binding, name, name),
+    ],
+    stock: [bindingManifest(namespace, binding, objectName.brokerClusterRole, name)],
+    none: [],
+  }
   const token = tokenManifest(namespace, memberTokenName(clusterId), name)
-  return [...(hasRoles ? roles : []), token].map(owned)
+  return [...roles[use], token].map(owned)
 }
 
 function managed({ metadata, ...manifest }: Manifest): Manifest {

@@ -70,9 +70,14 @@ const components: readonly Component[] = [
   },
 ]
 
-export function componentManifests(namespace: string): readonly Manifest[] {
+/** `hasRoles`: whether the server has Roles at all. */
+export function componentManifests(namespace: string, hasRoles: boolean): readonly Manifest[] {
+  const accounts = components.map(({ account }) => accountManifest(namespace, account))
+  return hasRoles ? [...accounts, ...componentRoles(namespace)] : accounts
+}
+
+function componentRoles(namespace: string): readonly Manifest[] {
   return components.flatMap(({ account, clusterRole, rules, clusterRules }) => [
-    accountManifest(namespace, account),
     roleManifest(namespace, account, rules),
     bindingManifest(namespace, account, account, account),
     {

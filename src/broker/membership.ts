@@ -24,7 +24,7 @@ import { formatPrefix, type Prefix, parsePrefix } from '../net/address.ts'
 import { GatewayError } from '../net/errors.ts'
 import { waitForToken } from './deploy.ts'
 import { ensure, listOrNone, lookUp, namesOf, remove } from './ensure.ts'
-import { memberAccountManifest, memberManifests, rbac } from './manifests.ts'
+import { memberAccountManifest, memberManifests, type RoleUse, rbac } from './manifests.ts'
 import type { Owner } from './overlap.ts'
 import type { Progress } from './progress.ts'
 
@@ -74,8 +74,8 @@ export async function ensureMember(
     await checkClaim(broker, namespace, claim)
   }
   const account = await ensure(broker, manifest)
-  const hasRoles = await servesRoles(broker, namespace)
-  for (const each of memberManifests(namespace, clusterId, account, hasRoles)) {
+  const roles = await rolesOf(broker, namespace)
+  for (const each of memberManifests(namespace, clusterId, account, roles)) {
     await ensure(broker, each)
   }
   return waitForToken(broker, namespace, memberTokenName(clusterId))
@@ -83,16 +83,21 @@ export async function ensureMember(
 
 const rawClusters = rawType('submariner.io/v1', 'Cluster')
 const serviceAccounts = rawType('v1', 'ServiceAccount')
-const roles = rawType(rbac, 'Role')
+const roleType = rawType(rbac, 'Role')
 const roleBindings = rawType(rbac, 'RoleBinding')
 
-/** An API with roles of its own, such as `hawser broker serve`, has none as objects. */
-export async function servesRoles(broker: KubeClient, namespace: string): Promise<boolean> {
+/**
+ * What we can do about Roles: an API with roles of its own, such as that of `hawser broker serve`, has none
+ * as objects; and the admin of a broker that subctl made may bind the role that is there and make none.
+ */
+export async function rolesOf(client: KubeClient, namespace: string): Promise<RoleUse> {
   try {
-    await broker.listPage(roles, { namespace }, { limit: 1 })
-    return true
+    await client.listPage(roleType, { namespace }, { limit: 1 })
+    return 'own'
   } catch (error) {
-    if (kubeCodeOf(error) === 'NO_SUCH_KIND') return false
+    const code = kubeCodeOf(error)
+    if (code === 'NO_SUCH_KIND') return 'none'
+    if (code === 'FORBIDDEN') return 'stock'
     throw error
   }
 }
@@ -144,7 +149,8 @@ export async function removeMember(
   if (isAdmin) {
     await progress.step(`rights of ${account.name}`, async () => {
       await remove(broker, roleBindings, { name: memberRoleBindingName(clusterId), namespace })
-      await remove(broker, roles, account)
+      // The admin of a broker that subctl made may not, and then there is none.
+      if ((await rolesOf(broker, namespace)) === 'own') await remove(broker, roleType, account)
       await remove(broker, secretType, { name: memberTokenName(clusterId), namespace })
     })
   }

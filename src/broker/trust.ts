@@ -12,8 +12,6 @@
 //                                      but no other's entry, time stamp or allocated IP; it goes away with
 //                                      its last exporter.
 //   anything else                      with a label belongs to the cluster that it names.
-//
-// Objects are raw: they may hold anything.
 
 import { isRecord } from '../kube/errors.ts'
 import { annotation, exportTimestampPrefix, label } from '../kube/names.ts'

@@ -63,6 +63,7 @@ async function run(flags: Flags): Promise<void> {
     })
   }
   const log = processLog(flags.logLevel)
+  const isToEnd = untilSignal()
   const { runApi, writeKubeconfig } = await import('../apiserver/running.ts')
   const { labKinds } = await import('../apiserver/kinds.ts')
   const { setUpLab } = await import('../apiserver/lab-setup.ts')
@@ -81,7 +82,7 @@ async function run(flags: Flags): Promise<void> {
     }
     announceReady(flags.readyFd)
     log.info(`serving ${server}`)
-    await untilSignal()
+    await isToEnd
   } finally {
     await running.close()
   }

@@ -1,10 +1,10 @@
 // `hawser broker evict ID`: takes a member off the broker that cannot leave by itself. By the kubeconfig of
 // the broker's cluster, or by its join file.
 
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { evict } from '../broker/leave.ts'
 import type { KubeClient } from '../kube/client.ts'
-import { objectName } from '../kube/names.ts'
+import { isLabelValue, objectName } from '../kube/names.ts'
 import { readBrokerFile } from './broker-file.ts'
 import { type KubeChoice, openBroker, openCluster, withKubeconfig } from './kube-options.ts'
 import { terminalProgress } from './progress.ts'
@@ -17,10 +17,16 @@ interface Flags extends KubeChoice {
 export function evictCommand(): Command {
   return withKubeconfig(new Command('evict'))
     .description('take a member off the broker: its objects, its account and its token')
-    .argument('<id>', 'the cluster id')
+    .argument('<id>', 'the cluster id', idOf)
     .option('--file <path>', 'the join file, in place of a kubeconfig of the broker')
     .option('--broker-namespace <name>', 'where the broker is', objectName.brokerNamespace)
     .action(run)
+}
+
+/** As loose as what stands on brokers. */
+function idOf(text: string): string {
+  if (isLabelValue(text)) return text
+  throw new InvalidArgumentError('expected the id of a cluster')
 }
 
 async function run(clusterId: string, flags: Flags): Promise<void> {

@@ -75,6 +75,7 @@ async function run(flags: Flags): Promise<void> {
   }
   const publicHost = publicUrl === undefined ? '' : hostOf(publicUrl)
   const log = processLog(flags.logLevel)
+  const isToEnd = untilSignal()
   const { runApi } = await import('../apiserver/running.ts')
   const { brokerKinds } = await import('../apiserver/kinds.ts')
   const running = await runApi({
@@ -87,7 +88,7 @@ async function run(flags: Flags): Promise<void> {
     const file = await writeFiles(running, flags, url)
     announceReady(flags.readyFd)
     tell(url, file, flags)
-    await untilSignal()
+    await isToEnd
     log.info('ending')
   } finally {
     await running.close()

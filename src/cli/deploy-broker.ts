@@ -15,12 +15,12 @@ import { exitCode, GatewayError } from '../net/errors.ts'
 import { defaultBrokerFile, readBrokerFile, writeBrokerFile } from './broker-file.ts'
 import { integerWithin } from './datapath.ts'
 import {
-  flagOption,
   type KubeChoice,
   namesOf,
   openCluster,
   prefixOf,
   withKubeconfig,
+  withSwitches,
 } from './kube-options.ts'
 import { terminalProgress } from './progress.ts'
 
@@ -42,11 +42,18 @@ interface Flags extends KubeChoice {
 const allComponents = ['service-discovery', 'connectivity'] as const
 
 export function deployBrokerCommand(): Command {
-  return withKubeconfig(new Command('deploy-broker'))
+  const command = withKubeconfig(new Command('deploy-broker'))
+  return withSwitches(command, [
+    { name: 'globalnet', what: 'CIDRs may overlap: each member gets a global one', isOn: false },
+    {
+      name: 'enable-clusterset-ip',
+      what: 'exported services get an IP of their own',
+      isOn: false,
+    },
+  ])
     .description('make a cluster the broker of a clusterset, and write the file to join it with')
     .option('--broker-namespace <name>', 'where on it', namespaceOf, objectName.brokerNamespace)
     .option('--broker-url <url>', 'how members reach it (the server of the kubeconfig)')
-    .addOption(flagOption('globalnet', 'CIDRs may overlap: each member gets a global one', false))
     .addOption(
       new Option('--globalnet-cidr-range <cidr>', 'what global CIDRs are cut from')
         .argParser(prefixOf)
@@ -57,9 +64,6 @@ export function deployBrokerCommand(): Command {
       'addresses of one cluster',
       integerWithin(2, 1 << 24),
       defaultGlobalnetSize,
-    )
-    .addOption(
-      flagOption('enable-clusterset-ip', 'exported services get an IP of their own', false),
     )
     .addOption(
       new Option('--clusterset-ip-cidr-range <cidr>', 'what those are cut from')

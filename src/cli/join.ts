@@ -2,7 +2,7 @@
 // Flags are those of subctl join where there is one. It may be run again at any point.
 
 import { createInterface } from 'node:readline/promises'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import type { GatewayWish } from '../broker/gateway-node.ts'
 import { cidrLine, type JoinSettings, join } from '../broker/join.ts'
 import type { BrokerInfo } from '../kube/broker-info.ts'
@@ -12,14 +12,15 @@ import { exitCode, GatewayError } from '../net/errors.ts'
 import { readBrokerFile } from './broker-file.ts'
 import { integerWithin } from './datapath.ts'
 import {
-  flagOption,
   type KubeChoice,
   namesOf,
   openBroker,
   openCluster,
   prefixesOf,
   prefixOf,
+  type Switch,
   withKubeconfig,
+  withSwitches,
 } from './kube-options.ts'
 import { terminalProgress } from './progress.ts'
 
@@ -31,7 +32,6 @@ interface Flags extends KubeChoice {
   readonly nattPort: number
   readonly nattport?: number
   readonly natt: boolean
-  readonly nat?: boolean
   readonly preferredServer: boolean
   readonly forceUdpEncaps: boolean
   readonly loadBalancer: boolean
@@ -54,6 +54,21 @@ interface Flags extends KubeChoice {
   readonly podDebug: boolean
 }
 
+const switches: readonly Switch[] = [
+  { name: 'natt', what: 'its gateways are not behind NAT', isOn: true },
+  { name: 'preferred-server', what: 'the others initiate', isOn: false },
+  { name: 'force-udp-encaps', what: 'UDP for IPsec, always', isOn: false },
+  { name: 'load-balancer', what: 'its gateways are behind a load balancer', isOn: false },
+  { name: 'air-gapped', what: 'it cannot ask the Internet for its public address', isOn: false },
+  { name: 'health-check', what: 'do not ping the remotes through the cables', isOn: true },
+  { name: 'globalnet', what: 'take no part in Globalnet when the broker has it', isOn: true },
+  { name: 'enable-clusterset-ip', what: 'its services get clusterset IPs', isOn: undefined },
+  { name: 'label-gateway', what: 'choose no gateway node when none is labelled', isOn: true },
+  { name: 'check-broker-certificate', what: 'believe any server', isOn: true },
+  { name: 'ignore-requirements', what: 'go on with an unknown Kubernetes', isOn: false },
+  { name: 'pod-debug', what: 'components log more', isOn: false },
+]
+
 const drivers = ['wireguard', 'vxlan', 'libreswan'] as const
 
 export function joinCommand(): Command {
@@ -62,17 +77,15 @@ export function joinCommand(): Command {
     .argument('<file>', 'the join file of the broker; "-" is standard input')
     .option('--clusterid <id>', "its name in the clusterset (the kubeconfig's for it)")
     .option('--namespace <name>', 'where its components run', objectName.operatorNamespace)
-  return broker(network(cable(gateway(command)))).action(run)
+  return withSwitches(broker(network(cable(command))), switches).action(run)
 }
 
 function network(command: Command): Command {
   return command
     .option('--clustercidr <cidrs>', 'subnets of its pods (found out)', prefixesOf)
     .option('--servicecidr <cidrs>', 'subnets of its Services (found out)', prefixesOf)
-    .addOption(flagOption('globalnet', 'take part in Globalnet when the broker has it', true))
     .option('--globalnet-cidr <cidr>', 'its global CIDR (the next free one)', prefixOf)
     .option('--globalnet-cluster-size <n>', 'addresses of it', integerWithin(2, 1 << 24))
-    .option('--enable-clusterset-ip [true|false]', 'its services get clusterset IPs', isTrue)
     .option('--clusterset-ip-cidr <cidr>', 'what those are cut from', prefixOf)
     .option(
       '--custom-domains <list>',
@@ -90,13 +103,6 @@ function cable(command: Command): Command {
     )
     .option('--natt-port <port>', 'UDP port of the cables', integerWithin(1, 65_535), 4500)
     .addOption(new Option('--nattport <port>').argParser(integerWithin(1, 65_535)).hideHelp())
-    .addOption(flagOption('natt', 'its gateways are behind NAT', true))
-    .addOption(new Option('--nat [true|false]').argParser(isTrue).preset(true).hideHelp())
-    .addOption(flagOption('preferred-server', 'the others initiate', false))
-    .addOption(flagOption('force-udp-encaps', 'UDP for IPsec, always', false))
-    .addOption(flagOption('load-balancer', 'its gateways are behind a load balancer', false))
-    .addOption(flagOption('air-gapped', 'it cannot ask the Internet for its public address', false))
-    .addOption(flagOption('health-check', 'ping the remotes through the cables', true))
     .option('--health-check-interval <s>', 'seconds between pings', integerWithin(1, 3600), 1)
     .option(
       '--health-check-max-packet-loss-count <n>',
@@ -106,18 +112,10 @@ function cable(command: Command): Command {
     )
 }
 
-function gateway(command: Command): Command {
-  return command
-    .addOption(flagOption('label-gateway', 'choose a gateway node when none is labelled', true))
-    .option('--gateway-node <name>', 'the node that becomes a gateway')
-}
-
 function broker(command: Command): Command {
   return command
     .option('--broker-url <url>', 'how this cluster reaches the broker (as in the file)')
-    .addOption(flagOption('check-broker-certificate', 'believe no other server', true))
-    .addOption(flagOption('ignore-requirements', 'go on with an unknown Kubernetes', false))
-    .addOption(flagOption('pod-debug', 'components log more', false))
+    .option('--gateway-node <name>', 'the node that becomes a gateway')
 }
 
 async function run(file: string, flags: Flags): Promise<void> {
@@ -169,7 +167,7 @@ function settingsOf(info: BrokerInfo, flags: Flags, clusterId: string): JoinSett
     cable: {
       driver: flags.cableDriver,
       driverOptions: {},
-      isNatEnabled: flags.nat ?? flags.natt,
+      isNatEnabled: flags.natt,
       psk: undefined,
       pskSecretName: '',
       ikePort: undefined,
@@ -213,9 +211,4 @@ async function askForNode(names: readonly string[]): Promise<string> {
   } finally {
     lines.close()
   }
-}
-
-function isTrue(text: string): boolean {
-  if (text === 'true' || text === 'false') return text === 'true'
-  throw new InvalidArgumentError('expected true or false')
 }

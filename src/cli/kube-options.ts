@@ -47,15 +47,35 @@ export function openBroker(settings: BrokerSettings, renewal: string): KubeClien
   return new KubeClient({ ...brokerCredentials(systemClock, settings), renewal }, userAgent)
 }
 
-/** `--natt`, `--natt=false` and `--no-natt`, as people know them. */
-export function flagOption(name: string, what: string, isDefault: boolean): Option {
-  return new Option(`--${name} [true|false]`, what)
-    .argParser(text => {
-      if (text === 'true' || text === 'false') return text === 'true'
-      throw new InvalidArgumentError('expected true or false')
-    })
-    .preset(true)
-    .default(isDefault)
+/** A flag that is on or off. */
+export interface Switch {
+  readonly name: string
+  /** What it says when it is given in the form that is not the default. */
+  readonly what: string
+  /** Undefined: it matters whether it was given at all. */
+  readonly isOn: boolean | undefined
+}
+
+/**
+ * Switches as people of Submariner know them, `--natt` and `--natt=false`, and `--no-natt` too. They never
+ * take the next word for a value, as an option of commander that may have one would.
+ */
+export function withSwitches(command: Command, switches: readonly Switch[]): Command {
+  for (const { name, what, isOn } of switches) {
+    const [on, off] = [new Option(`--${name}`, what), new Option(`--no-${name}`, what)]
+    if (isOn !== undefined) on.default(isOn)
+    command.addOption(isOn === true ? on.hideHelp() : on)
+    command.addOption(isOn === true ? off : off.hideHelp())
+  }
+  const forms = new Map(
+    switches.flatMap(({ name }) => [
+      [`--${name}=true`, `--${name}`],
+      [`--${name}=false`, `--no-${name}`],
+    ]),
+  )
+  const parse = command.parseOptions.bind(command)
+  command.parseOptions = words => parse(words.map(word => forms.get(word) ?? word))
+  return command
 }
 
 export function prefixOf(text: string): Prefix {

@@ -97,7 +97,7 @@ export function announceReady(fd: number | undefined): void {
   }
 }
 
-/** Resolves at the first signal that asks for the end; the second one ends at once. */
+/** Resolves at the first signal that asks for the end; the second one ends at once. To be called first. */
 export function untilSignal(): Promise<void> {
   return new Promise(resolve => {
     const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const

@@ -13,7 +13,13 @@ export interface Certificate {
 
 export interface Authority extends Certificate {
   /** For the names (DNS or addresses) of a server, or of a client. */
-  issue(names: readonly string[], options?: { readonly isExpired?: boolean }): Certificate
+  issue(names: readonly string[], options?: Validity): Certificate
+}
+
+export interface Validity {
+  readonly isExpired?: boolean
+  /** Not valid before an hour from now. */
+  readonly isEarly?: boolean
 }
 
 const dayMs = 24 * 3600 * 1000
@@ -24,9 +30,10 @@ export function createAuthority(name: string): Authority {
   const isCa = extension([2, 5, 29, 19], sequence(boolean(true)), true)
   return {
     ...certificate({ issuer, subject: name, keys, extensions: [isCa], fromMs: Date.now() - dayMs }),
-    issue(names, { isExpired = false } = {}) {
+    issue(names, { isExpired = false, isEarly = false } = {}) {
       const own = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      const fromMs = Date.now() - (isExpired ? 3 : 1) * dayMs
+      const sinceMs = isEarly ? -dayMs / 24 : (isExpired ? 3 : 1) * dayMs
+      const fromMs = Date.now() - sinceMs
       const extensions = [extension([2, 5, 29, 17], sequence(...names.map(generalName)))]
       return certificate({ issuer, subject: names[0], keys: own, extensions, fromMs })
     },

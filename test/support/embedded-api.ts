@@ -26,6 +26,7 @@ export interface ServedApi extends RunningApi {
 
 export interface ServedOptions {
   readonly bookmarkMs?: number
+  readonly watchesMost?: number
   readonly directory?: string
   readonly port?: number
 }
@@ -38,7 +39,7 @@ export async function serveApi(
   mode: Mode,
   options: ServedOptions = {},
 ): Promise<ServedApi> {
-  const { directory = temporaryDirectory(context), port = 0, bookmarkMs } = options
+  const { directory = temporaryDirectory(context), port = 0, ...more } = options
   const failures: string[] = []
   const running = await runApi({
     ...{ directory, port, host: '127.0.0.1', names: ['127.0.0.1', 'localhost'] },
@@ -47,7 +48,7 @@ export async function serveApi(
     serviceCidrs: mode === 'lab' ? serviceCidrs : [],
     clock: systemClock,
     report: line => failures.push(line),
-    ...(bookmarkMs === undefined ? {} : { bookmarkMs }),
+    ...more,
   })
   let isOpen = true
   const close = async () => {

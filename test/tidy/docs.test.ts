@@ -118,9 +118,9 @@ test('paths of ours that are named are there', () => {
 
 const commands = new Map<string, Command>(
   [
-    ...[labCommand(), cableCommand(), captureCommand(), wgCommand(), ...datapathCommands()],
-    ...[apiCommand(), brokerCommand(), deployBrokerCommand(), joinCommand()],
-    ...[leaveCommand(), showCommand()],
+    ...[apiCommand(), brokerCommand(), labCommand(), cableCommand(), captureCommand()],
+    ...[wgCommand(), ...datapathCommands()],
+    ...[deployBrokerCommand(), joinCommand(), leaveCommand(), showCommand()],
   ].map(command => [command.name(), command]),
 )
 
@@ -142,7 +142,8 @@ function judgeCommands(text: string): { wrong: string[]; seen: number } {
     if (words[0] === 'help') continue
     seen++
     let command = commands.get(words[0])
-    if (['lab', 'cable', 'show', 'broker'].includes(words[0]) && /^[a-z]+$/.test(words[1] ?? '')) {
+    const groups = ['api', 'broker', 'lab', 'cable', 'show']
+    if (groups.includes(words[0]) && /^[a-z]+$/.test(words[1] ?? '')) {
       command = command?.commands.find(sub => sub.name() === words[1])
     }
     const options = words.filter(word => /^--[a-z]/.test(word)).map(word => word.split('=')[0])

@@ -108,6 +108,11 @@ const rules: Readonly<Record<string, Rule>> = {
       ...['progress.ts', 'roles.ts', 'trust.ts'],
     ],
   },
+  apiserver: {
+    why: 'an API server of our own: objects in and out, over TLS and a store',
+    code: ['net', 'kube', 'broker'],
+    public: [...['broker-setup.ts', 'certificate.ts', 'kinds.ts', 'lab-setup.ts', 'running.ts']],
+  },
   uapi: {
     why: 'speaks to whatever has the shape of a data path',
     code: ['net', 'tables'],
@@ -138,7 +143,7 @@ const rules: Readonly<Record<string, Rule>> = {
     why: 'short commands load no daemon: only the name of a log level',
     code: ['net', 'tables', 'capture', 'wire', 'kube', 'broker', 'lab', 'daemon/log.ts'],
     types: ['daemon', 'route-agent'],
-    lazy: ['daemon', 'route-agent'],
+    lazy: ['daemon', 'route-agent', 'apiserver'],
     public: [],
   },
 }
@@ -148,15 +153,19 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   '@kubernetes/client-node': ['kube'],
   commander: ['cli'],
   'ipaddr.js': ['net'],
-  yaml: ['broker', 'cli', 'lab'],
   // The sealed cookie: `ready` is awaited in the worker's entry, the functions are handed in.
   'libsodium-wrappers': ['datapath', 'crypto'],
   'node:child_process': ['daemon', 'host', 'lab'],
   'node:worker_threads': ['datapath'],
-  'node:net': ['uapi', 'wire', 'daemon'],
-  'node:http': ['lab', 'kube'],
-  'node:https': ['kube'],
+  'node:net': ['uapi', 'wire', 'daemon', 'apiserver'],
+  'node:http': ['lab', 'kube', 'apiserver'],
+  'node:https': ['kube', 'apiserver'],
+  'node:sqlite': ['apiserver'],
   'node:tls': ['kube'],
+  rfc6902: ['apiserver'],
+  selfsigned: ['apiserver'],
+  'typebox/schema': ['apiserver'],
+  yaml: ['apiserver', 'broker', 'cli', 'lab'],
 }
 
 interface Import {

@@ -7,6 +7,7 @@ import type { BrokerInfo } from '../../../src/kube/broker-info.ts'
 import { KubeClient } from '../../../src/kube/client.ts'
 import { brokerCredentials } from '../../../src/kube/credentials.ts'
 import { secretType } from '../../../src/kube/resources/secret.ts'
+import { parsePrefix } from '../../../src/net/address.ts'
 import { systemClock } from '../../../src/net/clock.ts'
 import { type ServedApi, serveApi } from '../../support/embedded-api.ts'
 import { node, serviceCidr, startFakeCluster } from '../../support/fake-cluster.ts'
@@ -80,4 +81,37 @@ test('a cluster joins it, is a member by its token alone, and leaves; another is
     const { items } = (await raw.ok('GET', pathOf(resource))) as { readonly items: unknown[] }
     assert.deepEqual(items, [])
   }
+})
+
+test('a cluster whose own API is the embedded one joins and leaves', async context => {
+  const [served, lab] = [await serveApi(context, 'broker'), await serveApi(context, 'lab')]
+  const raw = new RawApi(lab)
+  context.after(() => raw.close())
+  const before = await raw.ok('POST', '/api/v1/nodes', node('node-1', '10.1.0.0/24'))
+  const bytes = (text: string) => new TextEncoder().encode(text)
+  const info: BrokerInfo = {
+    brokerUrl: served.url,
+    token: {
+      ...{ secretName: 'admin', namespace: brokerNamespace },
+      ...{ token: bytes(served.token), ca: bytes(served.ca) },
+    },
+    psk: bytes('psk'),
+    components: ['connectivity'],
+    customDomains: [],
+  }
+  const local = clientOf(context, lab, lab.token)
+  const clients = { local, broker: clientOf(context, served, served.token) }
+  const more = { serviceCidrs: [parsePrefix('10.45.0.0/16')] }
+  await joined(info, 'east', clients, more)
+  const { gatewayNodes } = await joined(info, 'east', clients, more)
+  assert.deepEqual(gatewayNodes, ['node-1'])
+  const settings = {
+    ...{ operatorNamespace: 'submariner-operator', info: undefined, isWithoutBroker: false },
+  }
+  const open = (access: { readonly token: string }) => clientOf(context, served, access.token)
+  await leave(local, settings, open, new SeenProgress())
+  const after = await raw.ok('GET', '/api/v1/nodes/node-1')
+  const labels = ({ metadata }: Readonly<Record<string, unknown>>) =>
+    (metadata as { readonly labels?: object }).labels ?? {}
+  assert.deepEqual(labels(after), labels(before))
 })

@@ -212,6 +212,21 @@ for (const { what, code, message, more = {}, prepare } of refusals) {
   })
 }
 
+test('a broker that subctl made has a role to bind, and join says that nothing is enforced', async context => {
+  const { broker, info } = await startBroker(context)
+  broker.server.forbids = ({ path }) => path.endsWith('/roles')
+  const [found] = broker.all('brokers')
+  const kind = broker.server.objects.find('submariner.io', 'v1alpha1', 'brokers')
+  const { annotations: _, ...metadata } = found.metadata
+  broker.server.objects.update(kind, namespace, 'submariner-broker', { ...found, metadata }, 'main')
+  const east = await member(context)
+  const { brokerTrust } = await joined(info, 'east', clientsOf(east, broker))
+  assert.equal(brokerTrust, 'unenforced')
+  const binding = broker.all('rolebindings').find(each => each.metadata.name.includes('east'))
+  const roleRef = binding?.['roleRef'] as { readonly name: string }
+  assert.equal(roleRef.name, 'submariner-k8s-broker-cluster')
+})
+
 test('a cluster that is a member cannot join under another id', async context => {
   const { broker, info } = await startBroker(context)
   const east = await member(context)

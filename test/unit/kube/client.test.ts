@@ -120,6 +120,11 @@ test('certificates that are not trusted are named as that, with the reason', asy
       reason: /has expired, by the clock here/,
       hint: /^date -u, here and there: is a clock wrong\? Else openssl s_client/,
     },
+    {
+      use: authority.issue(['127.0.0.1'], { isEarly: true }),
+      reason: /is not valid yet, by the clock here/,
+      hint: /^date -u, here and there: is a clock wrong\? /,
+    },
     { use: authority.issue(['elsewhere.example']), reason: /is for another name/ },
     { use: other.issue(['127.0.0.1']), reason: /a CA that is not trusted here/ },
   ]
