@@ -1,5 +1,6 @@
-// The addon's list of exports, and the state of an environment. Eight functions for breaths, fifteen
-// for set-up. The AEAD work itself is in seal.cc, open.cc and aead.cc, which know no JavaScript.
+// The addon's list of exports, and the state of an environment. Eight functions for breaths,
+// fifteen for set-up. The AEAD work itself is in seal.cc, open.cc and aead.cc, which know no
+// JavaScript.
 #include "addon.h"
 
 #include "aead.h"

@@ -63,6 +63,7 @@ export interface ControlParts {
 /** Between two turns, whatever happens. */
 const turnLeastMs = 20
 const turnMostMs = 1000
+const stateRetryMs = 5000
 
 export class Control {
   readonly #parts: ControlParts
@@ -88,6 +89,7 @@ export class Control {
   #problems: readonly Problem[] = []
   #isStopping = false
   #turns = 0
+  #stateRetryMs = 0
   #lagMs = 0
 
   constructor(parts: ControlParts) {
@@ -199,9 +201,9 @@ export class Control {
   }
 
   #turn(): void {
-    const { clock, state } = this.#parts
+    const { clock } = this.#parts
     if (clock.monotonicMs() >= this.#self.nextMs) void this.#self.look()
-    state.retry()
+    this.#retryState(clock.monotonicMs())
     this.#noteSubmariner()
     this.#decide()
     if (this.#isActive !== undefined) {
@@ -210,6 +212,13 @@ export class Control {
     }
     this.#problems = this.#collectProblems()
     this.#problemLog.look(this.#problems)
+  }
+
+  /** A full disk is not asked at every turn. */
+  #retryState(nowMs: number): void {
+    if (nowMs < this.#stateRetryMs) return
+    this.#stateRetryMs = nowMs + stateRetryMs
+    this.#parts.state.retry()
   }
 
   /** Who leads is known once somebody has the lease, or once we may lead without it. */

@@ -123,6 +123,7 @@ export class DatapathLink {
   /** Until the connection ends, by an error. */
   async #serve(connection: DatapathConnection): Promise<void> {
     const { clock, changed } = this.#parts
+    void connection.closed.then(() => this.#wake.raise())
     while (!this.#isStopping) {
       const lookedAtMs = clock.monotonicMs()
       this.#status = await connection.status()

@@ -15,14 +15,16 @@ import { type Gateway, gatewayType } from '../kube/resources/gateway.ts'
 import { newMeta } from '../kube/resources/resource.ts'
 import type { Family } from '../net/address.ts'
 import type { CablePlan } from './cables.ts'
-import { specOf } from './endpoint-spec.ts'
+import { shownSpec, sizeOf } from './endpoint-spec.ts'
 import { familiesOf, pingKey } from './health-checks.ts'
-import { cut } from './problems.ts'
+import { cut, problem } from './problems.ts'
 import type { LinkReport, PingReport, Problem, World, Write } from './world.ts'
 
 /** A Gateway that was not written for so long is of a gateway that is no more. */
 export const gatewayStaleMs = 15_000
 
+/** Of all connections together: a server takes objects of one and a half MB. */
+const connectionsMostBytes = 1_000_000
 const failureMost = 1024
 const failuresMost = 8
 
@@ -35,16 +37,30 @@ export function describeGateway(
   const { settings, isActive, local } = world
   const name = ensureValidName(settings.hostname)
   const before = local.gateways.items.find(({ meta }) => meta.name === name)
+  const all = isActive ? cables.flatMap(cable => connectionsOf(world, own, cable)) : []
+  const connections = fitting(all)
+  const hidden = all.length - connections.length
+  const failure = failureText(problems)
+  const note = `${hidden} connections more than there is room for are not listed`
   return {
     meta: before?.meta ?? newMeta(name, settings.namespace),
     updatedAtMs: world.nowMs,
     globalIp: before?.globalIp,
     version: settings.version,
     haState: isActive ? 'active' : 'passive',
-    localEndpoint: specOf(own),
-    failure: failureText(problems),
-    connections: isActive ? cables.flatMap(cable => connectionsOf(world, own, cable)) : [],
+    localEndpoint: shownSpec(own),
+    failure: hidden === 0 ? failure : [note, failure].filter(text => text !== '').join('; '),
+    connections,
   }
+}
+
+function fitting(connections: readonly Connection[]): readonly Connection[] {
+  let room = connectionsMostBytes
+  const end = connections.findIndex(({ endpoint, message }) => {
+    room -= sizeOf(endpoint) + Buffer.byteLength(message)
+    return room < 0
+  })
+  return end < 0 ? connections : connections.slice(0, end)
 }
 
 /** Problems in one text, those of our own first. */
@@ -62,7 +78,8 @@ function failureText(problems: readonly Problem[]): string {
 
 function connectionsOf(world: World, own: EndpointSpec, cable: CablePlan): readonly Connection[] {
   const families = familiesOf(own, cable.endpoint)
-  if (families.length < 2) return [connectionOf(world, cable, families[0], specOf(cable.endpoint))]
+  if (families.length < 2)
+    return [connectionOf(world, cable, families[0], shownSpec(cable.endpoint))]
   return families.map(family => connectionOf(world, cable, family, onlyOf(cable.endpoint, family)))
 }
 
@@ -119,7 +136,7 @@ function onlyOf(endpoint: EndpointSpec, family: Family): EndpointSpec {
   const healthCheckIps: FamilyAddresses =
     family === 4 ? { ipv4, ipv6: undefined } : { ipv4: undefined, ipv6 }
   const subnets = endpoint.subnets.filter(subnet => subnet.family === family)
-  return { ...specOf(endpoint), subnets, healthCheckIps }
+  return { ...shownSpec(endpoint), subnets, healthCheckIps }
 }
 
 /** Counters where stock's driver has them. */
@@ -153,6 +170,18 @@ export function staleGateways({ isActive, local, settings, nowMs }: World): read
           ? 'nobody can tell when it was written'
           : `it was last written ${Math.round((nowMs - updatedAtMs) / 1000)} s ago`,
     }))
+}
+
+/** Gateways that were written in what is our future: their nodes' clocks, or ours, are wrong. */
+export function clockProblems({ local, nowMs }: World): readonly Problem[] {
+  return local.gateways.items.flatMap(({ meta, updatedAtMs = 0 }) => {
+    if (updatedAtMs - nowMs <= gatewayStaleMs) return []
+    const seconds = Math.round((updatedAtMs - nowMs) / 1000)
+    const message =
+      `it was written ${seconds} s ahead of this node's clock; gateways that seem old are deleted: ` +
+      'set the clocks of both nodes'
+    return [problem('clock', '', `gateways/${meta.name}`, message)]
+  })
 }
 
 export function isStale(updatedAtMs: number | undefined, nowMs: number): boolean {

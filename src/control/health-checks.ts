@@ -1,43 +1,26 @@
 // Whom to ping: of each remote cluster with a cable, and of each family that both ends have, the address
-// that its Endpoint names for it. An address outside what is accepted of its subnets is not pinged:
-// it is not behind the cable.
+// that its Endpoint names for it.
 
 import type { EndpointSpec } from '../kube/resources/endpoint.ts'
-import { type Address, type Family, formatAddress } from '../net/address.ts'
+import type { Address, Family } from '../net/address.ts'
 import type { CablePlan } from './cables.ts'
-import { problem } from './problems.ts'
-import { contains } from './subnets.ts'
-import type { PingTarget, Problem, World } from './world.ts'
-
-export interface HealthChecks {
-  readonly pings: readonly PingTarget[]
-  readonly problems: readonly Problem[]
-}
+import type { PingTarget, World } from './world.ts'
 
 export function planHealthChecks(
   { settings, self, isActive }: World,
   own: EndpointSpec,
   cables: readonly CablePlan[],
-): HealthChecks {
-  const pings: PingTarget[] = []
-  const problems: Problem[] = []
-  if (!settings.healthCheck.isEnabled || !isActive) return { pings, problems }
-  for (const { clusterId, endpoint, outcome } of cables) {
-    if (!outcome.ok) continue
-    for (const family of familiesOf(own, endpoint)) {
-      const source = addressOf(self.healthCheckIps, family)
-      const target = addressOf(endpoint.healthCheckIps, family)
-      if (target === undefined) continue
-      if (!isWithin(endpoint, target)) {
-        const message = `${formatAddress(target)}, to be pinged, is in none of its subnets`
-        const object = `endpoints/${endpoint.meta.name}`
-        problems.push(problem('foreign-health-check', clusterId, object, message))
-      } else if (source !== undefined) {
-        pings.push({ key: pingKey(clusterId, family), clusterId, from: source, to: target })
-      }
-    }
-  }
-  return { pings, problems }
+): readonly PingTarget[] {
+  if (!settings.healthCheck.isEnabled || !isActive) return []
+  return cables.flatMap(({ clusterId, endpoint, outcome }) => {
+    if (!outcome.ok) return []
+    return familiesOf(own, endpoint).flatMap(family => {
+      const from = addressOf(self.healthCheckIps, family)
+      const to = addressOf(endpoint.healthCheckIps, family)
+      if (from === undefined || to === undefined) return []
+      return [{ key: pingKey(clusterId, family), clusterId, from, to }]
+    })
+  })
 }
 
 export function pingKey(clusterId: string, family: Family): string {
@@ -56,9 +39,4 @@ function addressOf(
   family: Family,
 ): Address | undefined {
   return family === 4 ? ipv4 : ipv6
-}
-
-function isWithin({ subnets }: EndpointSpec, { family, bytes }: Address): boolean {
-  const whole = { family, bytes, bits: family === 4 ? 32 : 128 }
-  return subnets.some(subnet => contains(subnet, whole))
 }

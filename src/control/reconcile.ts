@@ -4,8 +4,8 @@
 //   ourselves -> remote clusters that are believed -> cables -> objects to write -> our Gateway
 
 import { isVxlan, planCables, tablesOf } from './cables.ts'
-import { specOf } from './endpoint-spec.ts'
-import { describeGateway, staleGateways } from './gateway-status.ts'
+import { shownSpec } from './endpoint-spec.ts'
+import { clockProblems, describeGateway, staleGateways } from './gateway-status.ts'
 import { planHealthChecks } from './health-checks.ts'
 import { describeSelf } from './own-objects.ts'
 import { bounded, malformed, problem } from './problems.ts'
@@ -21,7 +21,6 @@ export function reconcile(world: World): Plan {
   const cables = planCables(world, accepted)
   const tables = tablesOf(world, own.udpPort, cables)
   const publication = publish(world, own, accepted)
-  const checks = planHealthChecks(world, own.endpoint, cables)
   const { clusters, endpoints, gateways } = world.local
   const problems = bounded([
     ...own.problems,
@@ -32,17 +31,17 @@ export function reconcile(world: World): Plan {
         ? []
         : [problem(outcome.code, clusterId, `endpoints/${endpoint.meta.name}`, outcome.reason)],
     ),
-    ...checks.problems,
+    ...clockProblems(world),
     ...[clusters, endpoints, gateways].flatMap(known => known.problems.map(malformed)),
   ])
   return {
     tables,
     writes: [...publication.writes, ...staleGateways(world), ...planSubmarinerStatus(world)],
-    pings: checks.pings,
+    pings: planHealthChecks(world, own.endpoint, cables),
     problems,
     remotes: cables.map(({ clusterId, endpoint }) => ({
       clusterId,
-      endpoint: specOf(endpoint),
+      endpoint: shownSpec(endpoint),
       createdAtMs: endpoint.meta.createdAtMs,
     })),
     gateway: describeGateway(world, own.endpoint, cables, problems),

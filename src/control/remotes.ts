@@ -3,7 +3,7 @@
 //
 //   an object counts for the cluster that both its label and its cluster_id name
 //   a subnet is of the oldest Cluster that lists it; ours, and what the node itself needs, are nobody's
-//   an Endpoint has those of its subnets that its own Cluster has
+//   an Endpoint has those of its subnets that its own Cluster has, and no others are pinged
 //   a WireGuard key belongs to the oldest cluster that shows it, and ours to us
 //
 // What is not believed is left out and named; it changes nothing for the others. Clusters are looked
@@ -13,11 +13,11 @@
 import { ownerOf } from '../broker/sync.ts'
 import type { Resource } from '../kube/resource-type.ts'
 import type { Cluster } from '../kube/resources/cluster.ts'
-import type { Endpoint } from '../kube/resources/endpoint.ts'
-import { formatPrefix, type Prefix, prefixKey } from '../net/address.ts'
+import type { Endpoint, FamilyAddresses } from '../kube/resources/endpoint.ts'
+import { type Address, formatPrefix, type Prefix, prefixKey } from '../net/address.ts'
 import { limits } from '../tables/shared.ts'
 import { listed, malformed, problem } from './problems.ts'
-import { publishedSubnets, type Refusal, reservedSubnets, SubnetBook } from './subnets.ts'
+import { contains, publishedSubnets, type Refusal, reservedSubnets, SubnetBook } from './subnets.ts'
 import type { Problem, Remembered, World } from './world.ts'
 
 export interface AcceptedCluster {
@@ -138,7 +138,7 @@ function acceptAll(
   const { clusterCidrs, serviceCidrs, globalCidrs } = settings
   owned.book.claim([...clusterCidrs, ...serviceCidrs, ...globalCidrs], settings.clusterId)
   owned.book.claim(reservedSubnets, 'no cluster')
-  owned.book.claim(ownAddresses(self.privateIps, self.publicIps), 'this gateway')
+  owned.book.claim(wholeAddresses(self.privateIps, self.publicIps), 'this gateway')
   // All claims first: then a foreign subnet can be said to be whose.
   const claimed = clusters.map(cluster => acceptCluster(cluster, owned, problems))
   return claimed.map(cluster => {
@@ -148,7 +148,7 @@ function acceptAll(
   })
 }
 
-function ownAddresses(...lists: readonly World['self']['privateIps'][]): readonly Prefix[] {
+function wholeAddresses(...lists: readonly FamilyAddresses[]): readonly Prefix[] {
   return lists
     .flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6])
     .flatMap(address =>
@@ -214,7 +214,19 @@ function acceptEndpoint(
     return undefined
   }
   room.endpoints -= own.length
-  return own.length === endpoint.subnets.length ? endpoint : { ...endpoint, subnets: own }
+  const { healthCheckIps } = endpoint
+  const foreignIps = wholeAddresses(healthCheckIps).filter(
+    ip => !own.some(subnet => contains(subnet, ip)),
+  )
+  if (foreignIps.length > 0) {
+    const named = listed(foreignIps.map(formatPrefix))
+    note('foreign-health-check', `what is in none of its subnets is not pinged: ${named}`)
+  }
+  if (own.length === endpoint.subnets.length && foreignIps.length === 0) return endpoint
+  const kept = (ip: Address | undefined) =>
+    foreignIps.some(({ family }) => family === ip?.family) ? undefined : ip
+  const { ipv4, ipv6 } = healthCheckIps
+  return { ...endpoint, subnets: own, healthCheckIps: { ipv4: kept(ipv4), ipv6: kept(ipv6) } }
 }
 
 function foreignText(subnet: Prefix, book: SubnetBook): string {

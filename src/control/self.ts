@@ -2,7 +2,7 @@
 // that of the interface inside a cluster CIDR (the network plugin's). The plugin may come later than we
 // do, so it is looked for again: after 4 s, then ever later (by a fifth) up to a minute.
 
-import { createSocket } from 'node:dgram'
+import { createSocket, type Socket } from 'node:dgram'
 import { networkInterfaces } from 'node:os'
 import { type FamilyAddresses, noAddresses } from '../kube/resources/endpoint.ts'
 import type { Signal } from '../kube/signal.ts'
@@ -110,11 +110,20 @@ function privateIp(family: Family): Promise<Address | undefined> {
     // There is no route to the rest of the world.
     socket.once('error', () => end(undefined))
     socket.connect(port, farAway[family], () => {
-      const address = parseAddress(socket.address().address.split('%')[0])
-      // With a route and no address of the family the kernel names none.
-      end(address.bytes.some(byte => byte !== 0) ? address : undefined)
+      end(ownAddress(socket))
     })
   })
+}
+
+/** With a route and no address of the family the kernel names none. */
+function ownAddress(socket: Socket): Address | undefined {
+  try {
+    const address = parseAddress(socket.address().address.split('%')[0])
+    return address.bytes.some(byte => byte !== 0) ? address : undefined
+  } catch {
+    // It could not be connected.
+    return undefined
+  }
 }
 
 function interfaceAddresses(): Address[] {

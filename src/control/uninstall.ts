@@ -48,8 +48,8 @@ async function deleteAll<T extends Resource>(
   const failures: KubeError[] = []
   try {
     const { items, problems } = await client.list(type, scope)
-    const broken = scope.labelSelector === undefined ? problems : []
-    const names = [...items.filter(isChosen).map(({ meta }) => meta.name), ...broken.map(nameOf)]
+    // What does not parse was chosen by the server.
+    const names = [...items.filter(isChosen).map(({ meta }) => meta), ...problems].map(nameOf)
     for (const name of names) {
       await remove(client, type, { name, namespace: scope.namespace }, failures)
       log.info(`deleted ${type.plural}/${name} at ${client.server}`)

@@ -1,5 +1,6 @@
 // Waits until a Node is ready: what an init container of the gateway's pod does before the network
-// plugin is up. An API server that is away is waited for as well.
+// plugin is up. An API server that is away is waited for as well, and what it is that is waited for
+// stands in the log when it is another thing than before.
 
 import { type Node, nodeType } from '../kube/resources/node.ts'
 import { Signal } from '../kube/signal.ts'

@@ -1,5 +1,6 @@
 // The Lease object (coordination.k8s.io/v1) as an election sees it, and how it is written. Times in it are
-// for people to read and for others to see that they changed; nothing is computed with them.
+// for people to read and for others to see that they changed; nothing is computed with them. What somebody
+// has edited by hand is read as far as it makes sense.
 
 import { isRecord } from './errors.ts'
 import { identityOf } from './objects.ts'

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ended } from '../../src/lab/process.ts'
 import { east, west } from '../support/e2e/clusters.ts'
 import { ControlWorld, type WorldOptions } from '../support/e2e/control.ts'
 import type { Gateway } from '../support/e2e/gateway.ts'
@@ -106,4 +107,54 @@ test('traffic goes on without a control daemon and without any API, and a cold s
   assert.equal(await world.http(east, '/readyz'), 'ok\n')
   assert.match(world.log(east), /this gateway is active/)
   assert.doesNotMatch(world.log(east), /passive/)
+})
+
+test("the image's entry points stand where those of stock Submariner stood", async context => {
+  const world = await ControlWorld.start(context, { driver: 'vxlan' })
+  const status = { conditions: [{ type: 'Ready', status: 'False' }] }
+  const node = { metadata: { name: 'east-node' }, status }
+  await world.create('east', '/api/v1/nodes', node)
+  const pods = '/api/v1/namespaces/submariner-operator/pods'
+  await world.create('east', pods, { metadata: { name: 'east-pod', labels: { app: 'x' } } })
+  const waiting = world.startImage(east, 'await-node-ready.sh')
+  await eventually(() => /waiting: Node east-node is not ready/.test(waiting.output()))
+  await world.setNodeReady('east')
+  assert.equal(await ended(waiting.child), 0, waiting.output())
+
+  const image = world.startImage(east, 'submariner.sh', { HAWSER_STOCK_AGENTS: 'false' })
+  await world.startDatapath(west)
+  world.startGateway(west)
+  await eventually(() => /tables of generation/.test(image.output()), image.output)
+  await world.addRoutes(east, west)
+  await world.addRoutes(west, east)
+  await world.untilPings(east, west)
+  const labels = async () => {
+    const [pod] = await world.objects('east', 'pods')
+    return JSON.stringify((pod['metadata'] as { labels: unknown }).labels)
+  }
+  await eventually(async () => /gateway.submariner.io\/status":"active"/.test(await labels()))
+  const rule = ['ip', 'rule', 'show', 'priority', '100']
+  const table = ['ip', 'route', 'show', 'table', '100']
+  const route = /^10\.2\.0\.0\/16 dev gw0 .*src 10\.1\.0\.1/m
+  await eventually(async () => {
+    const { stdout: rules } = await world.spaces.run(east.gateway, rule)
+    const { stdout: routes } = await world.spaces.run(east.gateway, table)
+    return /lookup 100/.test(rules) && route.test(routes)
+  })
+  await world.endGateway(east, 'TERM')
+  assert.match(await labels(), /status":"passive"/)
+  assert.deepEqual(await world.objects('east', 'gateways'), [])
+
+  const uninstall = world.startImage(east, 'submariner.sh', { SUBMARINER_UNINSTALL: 'true' })
+  assert.equal(await ended(uninstall.child), 0, uninstall.output())
+  for (const plural of ['clusters', 'endpoints', 'gateways'])
+    assert.deepEqual(await world.objects('east', plural), [])
+  const left = await world.objects('broker', 'endpoints')
+  assert.deepEqual(
+    left.map(({ spec }) => (spec as { cluster_id: string }).cluster_id),
+    ['west'],
+  )
+  assert.equal(await world.spaces.mustRun(east.gateway, rule), '')
+  const links = await world.spaces.mustRun(east.gateway, ['ip', '-o', 'link'])
+  assert.doesNotMatch(links, /gw0/)
 })

@@ -14,11 +14,14 @@ import { newMeta } from '../../src/kube/resources/resource.ts'
 import { type Address, maskBytes, type Prefix, parseAddress } from '../../src/net/address.ts'
 import {
   brokerNamespace,
+  clusterOf,
+  endpointOf,
   hostname,
   keyOf,
   localNamespace,
   nowMs,
   ownNode,
+  self,
   settings,
   statusOf,
   worldWith,
@@ -47,7 +50,11 @@ const families: fc.Arbitrary<FamilyAddresses> = fc.record({
 
 const prefix: fc.Arbitrary<Prefix> = fc.oneof(
   fc
-    .tuple(fc.constantFrom(0, 10, 172, 240, 242), fc.nat(4), fc.integer({ min: 0, max: 32 }))
+    .tuple(
+      fc.constantFrom(0, 10, 10, 10, 172, 240, 242),
+      fc.nat(4),
+      fc.constantFrom(0, 8, 15, 16, 16, 16, 24, 32),
+    )
     .map(([first, second, bits]): Prefix => {
       return { family: 4, bytes: maskBytes(Uint8Array.of(first, second, 0, 0), bits), bits }
     }),
@@ -59,7 +66,7 @@ const prefix: fc.Arbitrary<Prefix> = fc.oneof(
 const prefixList = fc.array(prefix, { maxLength: 5 })
 
 const text = fc.oneof(fc.constantFrom('wireguard', 'vxlan', 'libreswan', 'x'), fc.string())
-const publicKey = fc.constantFrom(...[0, 1, 2, 3, 77].map(keyOf), undefined)
+const publicKey = fc.constantFrom(...[0, 1, 2, 2, 3, 77].map(keyOf), undefined)
 
 const backendConfig: fc.Arbitrary<BackendConfig> = fc.record({
   udpPort: fc.option(fc.integer({ min: 1, max: 65_535 }), { nil: undefined }),
@@ -106,7 +113,7 @@ function metaOf({ namespace, owner, name, age }: MetaOptions): fc.Arbitrary<Reso
 }
 
 export function arbitraryCluster(options: MetaOptions): fc.Arbitrary<Cluster> {
-  return fc.record({
+  const cluster = fc.record({
     meta: metaOf(options),
     clusterId,
     clusterCidrs: prefixList,
@@ -114,10 +121,21 @@ export function arbitraryCluster(options: MetaOptions): fc.Arbitrary<Cluster> {
     globalCidrs: fc.oneof(fc.constant([]), prefixList),
     colorCodes: fc.constant([]),
   })
+  return mostlyHonest(cluster)
 }
 
 export function arbitraryEndpoint(options: MetaOptions): fc.Arbitrary<Endpoint> {
-  return fc.tuple(metaOf(options), endpointSpec).map(([meta, spec]) => ({ meta, ...spec }))
+  return mostlyHonest(
+    fc.tuple(metaOf(options), endpointSpec).map(([meta, spec]) => ({ meta, ...spec })),
+  )
+}
+
+/** Of the cluster that its label names. */
+function mostlyHonest<T extends Cluster | Endpoint>(item: fc.Arbitrary<T>): fc.Arbitrary<T> {
+  return fc.tuple(item, fc.nat(9)).map(([object, lie]) => {
+    const owner = object.meta.labels[label.clusterId]
+    return lie === 0 || owner === undefined ? object : { ...object, clusterId: owner }
+  })
 }
 
 /** On the broker, younger than everything else there, by a cluster that is none of the others. */
@@ -131,13 +149,21 @@ export const byLiar: MetaOptions = {
 const anywhere = (namespace: string): MetaOptions => ({
   namespace,
   owner: fc.option(clusterId, { nil: undefined }),
-  name: fc.constantFrom('c1', 'c2', 'c1-submariner-cable-c1-gateway', 'a', 'b', 'z'.repeat(253)),
+  name: fc.constantFrom(
+    'c1',
+    'c2',
+    'c1-submariner-cable-c1-gateway',
+    'a',
+    'b',
+    'c',
+    'z'.repeat(253),
+  ),
   age: fc.nat(20),
 })
 
 function knownOf<T extends { readonly meta: ResourceMeta }>(
   kind: string,
-  item: fc.Arbitrary<T>,
+  items: fc.Arbitrary<readonly T[]>,
 ): fc.Arbitrary<Known<T>> {
   const problems = fc.array(
     fc.record({
@@ -148,8 +174,62 @@ function knownOf<T extends { readonly meta: ResourceMeta }>(
     }),
     { maxLength: 2 },
   )
-  const items = fc.uniqueArray(item, { maxLength: 6, selector: ({ meta }) => meta.name })
-  return fc.record({ synced: fc.boolean(), items, problems })
+  return fc.record({ synced: fc.nat(9).map(number => number > 0), items, problems })
+}
+
+function several<T extends { readonly meta: ResourceMeta }>(
+  item: fc.Arbitrary<T>,
+): fc.Arbitrary<readonly T[]> {
+  return fc.uniqueArray(item, { maxLength: 6, selector: ({ meta }) => meta.name })
+}
+
+/** What c2, c3 and c4 would have on the broker, with a thing or two changed, beside any others. */
+const likelyClusters: fc.Arbitrary<readonly Cluster[]> = fc
+  .tuple(
+    fc.subarray(
+      [2, 3, 4].map(number => clusterOf(number)),
+      { minLength: 2 },
+    ),
+    fc.array(arbitraryCluster(anywhere(brokerNamespace)), { maxLength: 3 }),
+  )
+  .map(([usual, others]) => withDistinctNames([...usual, ...others]))
+
+const changes = fc.record(
+  {
+    backend: text,
+    backendConfig,
+    privateIps: families,
+    publicIps: families,
+    healthCheckIps: families,
+    isNatEnabled: fc.boolean(),
+    subnets: prefixList,
+  },
+  { requiredKeys: [] },
+)
+
+const otherKey = publicKey.map(key => ({
+  backendConfig: { ...endpointOf(2).backendConfig, publicKey: key },
+}))
+
+const likelyEndpoints: fc.Arbitrary<readonly Endpoint[]> = fc
+  .tuple(
+    fc.array(
+      fc.tuple(fc.integer({ min: 2, max: 4 }), fc.oneof(fc.constant({}), otherKey, changes)),
+      {
+        minLength: 2,
+      },
+    ),
+    fc.array(arbitraryEndpoint(anywhere(brokerNamespace)), { maxLength: 3 }),
+  )
+  .map(([usual, others]) => {
+    return withDistinctNames([
+      ...usual.map(([number, over]) => endpointOf(number, over)),
+      ...others,
+    ])
+  })
+
+function withDistinctNames<T extends { readonly meta: ResourceMeta }>(items: readonly T[]): T[] {
+  return [...new Map(items.map(item => [item.meta.name, item])).values()]
 }
 
 const gateway: fc.Arbitrary<Gateway> = fc.record({
@@ -212,22 +292,22 @@ const node = fc
 /** Any world at all. */
 export const arbitraryWorld: fc.Arbitrary<World> = fc
   .record({
-    isActive: fc.boolean(),
+    isActive: fc.nat(9).map(number => number > 0),
     hasStockAgents: fc.boolean(),
     isNatEnabled: fc.boolean(),
     drivers,
     globalCidrs: fc.oneof(fc.constant([]), prefixList),
     clusterCidrs: fc.oneof(fc.constant(settings.clusterCidrs), prefixList),
-    privateIps: families,
+    privateIps: fc.oneof(fc.constant(self.privateIps), families),
     healthCheckIps: families,
     node: fc.option(node, { nil: undefined }),
-    localClusters: knownOf('Cluster', arbitraryCluster(anywhere(localNamespace))),
-    localEndpoints: knownOf('Endpoint', arbitraryEndpoint(anywhere(localNamespace))),
-    gateways: knownOf('Gateway', gateway),
-    clusters: knownOf('Cluster', arbitraryCluster(anywhere(brokerNamespace))),
-    endpoints: knownOf('Endpoint', arbitraryEndpoint(anywhere(brokerNamespace))),
-    rememberedClusters: fc.array(arbitraryCluster(anywhere(brokerNamespace)), { maxLength: 3 }),
-    rememberedEndpoints: fc.array(arbitraryEndpoint(anywhere(brokerNamespace)), { maxLength: 3 }),
+    localClusters: knownOf('Cluster', several(arbitraryCluster(anywhere(localNamespace)))),
+    localEndpoints: knownOf('Endpoint', several(arbitraryEndpoint(anywhere(localNamespace)))),
+    gateways: knownOf('Gateway', several(gateway)),
+    clusters: knownOf('Cluster', likelyClusters),
+    endpoints: knownOf('Endpoint', likelyEndpoints),
+    rememberedClusters: likelyClusters,
+    rememberedEndpoints: likelyEndpoints,
     hasDatapath: fc.boolean(),
     links: fc.dictionary(clusterId, link),
     pings: fc.dictionary(fc.constantFrom('c2/4', 'c2/6', 'c3/4'), ping),

@@ -13,6 +13,7 @@ import { captureCommand } from '../../src/cli/capture.ts'
 import { datapathCommands } from '../../src/cli/datapath.ts'
 import { deployBrokerCommand } from '../../src/cli/deploy-broker.ts'
 import { explainDrop } from '../../src/cli/drop-reasons.ts'
+import { gatewayCommand } from '../../src/cli/gateway.ts'
 import { joinCommand } from '../../src/cli/join.ts'
 import { labCommand } from '../../src/cli/lab.ts'
 import { leaveCommand } from '../../src/cli/leave.ts'
@@ -119,7 +120,7 @@ test('paths of ours that are named are there', () => {
 const commands = new Map<string, Command>(
   [
     ...[apiCommand(), brokerCommand(), labCommand(), cableCommand(), captureCommand()],
-    ...[wgCommand(), ...datapathCommands()],
+    ...[wgCommand(), gatewayCommand(), ...datapathCommands()],
     ...[deployBrokerCommand(), joinCommand(), leaveCommand(), showCommand()],
   ].map(command => [command.name(), command]),
 )

@@ -4,19 +4,13 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { leaseType } from '../../../src/kube/lease-record.ts'
-import { resourceTypes } from '../../../src/kube/resources/index.ts'
+import { controlKinds } from '../control-kinds.ts'
 import { FakeApiserver } from '../fake-apiserver.ts'
 
 const [host, directory] = process.argv.slice(2)
 
-const kinds = [...resourceTypes, leaseType].map(type => {
-  const { group, version, plural, kind, namespaced } = type
-  return { group, version, plural, kind, namespaced }
-})
-
 for (const name of ['broker', 'east', 'west']) {
-  const server = new FakeApiserver({ kinds, host })
+  const server = new FakeApiserver({ kinds: controlKinds, host })
   // The Role of stock gateways.
   server.forbids = ({ method, path }) => method === 'PATCH' && !path.includes('/pods/')
   await server.open()

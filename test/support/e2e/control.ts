@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -79,6 +79,54 @@ export class ControlWorld {
     this.#programs.set(side.gateway, program)
   }
 
+  /** As the DaemonSet of stock Submariner starts it, with its account and Secrets mounted. */
+  startImage(side: Side, script: string, more: Readonly<Record<string, string>> = {}): Program {
+    const name = nameOf(side)
+    for (const [from, to] of [
+      [name, '/run/secrets/kubernetes.io/serviceaccount'],
+      ['broker', '/run/secrets/submariner.io/broker-secret'],
+    ]) {
+      const mount = this.spaces.path(side.gateway, to)
+      cpSync(join(this.#directory, from), mount, { recursive: true })
+      writeFileSync(join(mount, 'namespace'), namespace)
+    }
+    const url = new URL(readFileSync(join(this.#directory, name, 'url'), 'utf8'))
+    const { HAWSER_API_SERVER: _, HAWSER_API_SECRET: __, ...environment } = this.#environment(side)
+    const variables = Object.entries({
+      ...environment,
+      KUBERNETES_SERVICE_HOST: url.hostname,
+      KUBERNETES_SERVICE_PORT: url.port,
+      BROKER_K8S_SECRET: 'broker-secret',
+      NODE_NAME: `${name}-node`,
+      POD_NAME: `${name}-pod`,
+      HAWSER: hawser,
+      ...more,
+    }).map(([variable, value]) => `${variable}=${value}`)
+    const path = fileURLToPath(new URL(`../../../deploy/image/${script}`, import.meta.url))
+    const shell = ['sh', '-c', 'echo "pid $$"; exec "$@"', 'sh']
+    const program = this.#start(side.gateway, [...shell, 'env', ...variables, 'sh', path])
+    this.#programs.set(side.gateway, program)
+    return program
+  }
+
+  async setNodeReady(server: 'east' | 'west'): Promise<void> {
+    const url = readFileSync(join(this.#directory, server, 'url'), 'utf8')
+    const headers = ['-H', 'Authorization: Bearer token-1', '-H', 'Content-Type: application/json']
+    const name = `${server}-node`
+    const status = { conditions: [{ type: 'Ready', status: 'True' }] }
+    const body = JSON.stringify({ metadata: { name }, status })
+    const command = ['curl', '-skf', '-X', 'PUT', ...headers, '-d', body]
+    await this.spaces.mustRun(stranger.space, [...command, `${url}/api/v1/nodes/${name}`])
+  }
+
+  /** Makes an object at an API server. */
+  async create(server: 'east' | 'west', path: string, object: object): Promise<void> {
+    const url = readFileSync(join(this.#directory, server, 'url'), 'utf8')
+    const headers = ['-H', 'Authorization: Bearer token-1', '-H', 'Content-Type: application/json']
+    const command = ['curl', '-skf', ...headers, '-d', JSON.stringify(object), `${url}${path}`]
+    await this.spaces.mustRun(stranger.space, command)
+  }
+
   async endGateway({ gateway }: Side, signal: 'TERM' | 'KILL'): Promise<void> {
     const { child, output } = this.#programOf(gateway)
     const ended = new Promise<void>(resolve => child.once('exit', () => resolve()))
@@ -127,7 +175,8 @@ export class ControlWorld {
     const folder = join(this.#directory, server)
     const url = readFileSync(join(folder, 'url'), 'utf8')
     const where = server === 'broker' ? brokerNamespace : namespace
-    const path = `${url}/apis/submariner.io/v1/namespaces/${where}/${plural}`
+    const group = plural === 'pods' ? 'api/v1' : 'apis/submariner.io/v1'
+    const path = `${url}/${group}/namespaces/${where}/${plural}`
     const header = 'Authorization: Bearer token-1'
     const { stdout } = await this.spaces.run(stranger.space, ['curl', '-sk', '-H', header, path])
     const list = JSON.parse(stdout) as { items: Record<string, unknown>[] }

@@ -4,7 +4,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { planCables, tablesOf } from '../../../src/control/cables.ts'
-import { describeGateway, hasNews, staleGateways } from '../../../src/control/gateway-status.ts'
+import {
+  clockProblems,
+  describeGateway,
+  hasNews,
+  staleGateways,
+} from '../../../src/control/gateway-status.ts'
 import { describeSelf } from '../../../src/control/own-objects.ts'
 import { findRemotes } from '../../../src/control/remotes.ts'
 import type { LinkReport, PingReport, Problem } from '../../../src/control/world.ts'
@@ -231,6 +236,16 @@ test('nothing is deleted before all are known', () => {
   )
 })
 
+test('a Gateway from the future is a clock that is wrong', () => {
+  const codes = (aheadMs: number) => {
+    const gateways = known([gatewayOf('other', { updatedAtMs: nowMs + aheadMs })])
+    const world = worldWith({ local: { ...worldWith().local, gateways } })
+    return clockProblems(world).map(({ message }) => message)
+  }
+  assert.deepEqual(codes(15_000), [])
+  assert.match(codes(3_600_000)[0], /written 3600 s ahead of this node's clock/)
+})
+
 test('news are states and Endpoints, not counters and round trips', () => {
   const at = (state: LinkReport['state'], changes: WorldChanges = {}, txBytes = 1) =>
     gatewayWith({
@@ -246,6 +261,41 @@ test('news are states and Endpoints, not counters and round trips', () => {
   assert.ok(!hasNews(at('connected'), at('connected', { pings })))
   assert.ok(hasNews(at('connected'), at('error')))
   assert.ok(hasNews(at('connected'), at('connected', { isActive: false })))
+})
+
+test('what others write does not make it larger than a server takes', () => {
+  const huge = 'x'.repeat(1_000_000)
+  const backendConfig = {
+    ...endpointOf(2).backendConfig,
+    interfaceName: huge,
+    cables: ['wireguard', ...Array.from({ length: 5000 }, () => huge.slice(0, 500))],
+    others: { [huge]: huge },
+  }
+  const endpoint = endpointOf(2, { hostname: huge, cableName: huge, backend: huge, backendConfig })
+  const gateway = gatewayWith({ clusters: [clusterOf(2)], endpoints: [endpoint] })
+  assert.equal(gateway.connections.length, 2)
+  assert.ok(JSON.stringify(gatewayType.serialize(gateway)).length < 25_000)
+})
+
+test('connections that there is no room for are counted, the oldest clusters’ are shown', () => {
+  const numbers = Array.from({ length: 2000 }, (_, index) => index)
+  const clusters = numbers.map(number => {
+    const clusterId = `k${number}`
+    const meta = { ...metaOn('b', clusterId, clusterId, number), createdAtMs: number }
+    const bytes = Uint8Array.of(20, number >> 8, number, 0)
+    const clusterCidrs = [{ family: 4 as const, bytes, bits: 24 }]
+    return clusterOf(2, { clusterId, meta, clusterCidrs, serviceCidrs: [] })
+  })
+  const endpoints = clusters.map(({ clusterId, meta, clusterCidrs }) => {
+    const backendConfig = { ...endpointOf(2).backendConfig, publicKey: undefined }
+    return endpointOf(2, { clusterId, meta, subnets: clusterCidrs, backendConfig })
+  })
+  const gateway = gatewayWith({ clusters, endpoints })
+  const shown = gateway.connections.length
+  assert.ok(shown > 800 && shown < 1500, `${shown} are shown`)
+  assert.equal(gateway.connections[0].endpoint.clusterId, 'k0')
+  assert.match(gateway.failure, new RegExp(`^${2000 - shown} connections more than`))
+  assert.ok(JSON.stringify(gatewayType.serialize(gateway)).length < 1_100_000)
 })
 
 test('the object can be read by whoever reads Gateways', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { findRemotes, remoteLimits } from '../../../src/control/remotes.ts'
 import type { Cluster } from '../../../src/kube/resources/cluster.ts'
-import type { Endpoint } from '../../../src/kube/resources/endpoint.ts'
+import { type Endpoint, noAddresses } from '../../../src/kube/resources/endpoint.ts'
 import { parseAddress } from '../../../src/net/address.ts'
 import {
   brokerNamespace,
@@ -234,7 +234,8 @@ const cases: readonly Case[] = [
 
 for (const { name, clusters, endpoints, world, accepted, problems = [] } of cases) {
   test(name, () => {
-    const found = findRemotes(worldWith({ ...world, clusters, endpoints }))
+    const unpinged = endpoints.map(endpoint => ({ ...endpoint, healthCheckIps: noAddresses }))
+    const found = findRemotes(worldWith({ ...world, clusters, endpoints: unpinged }))
     assert.deepEqual(
       Object.fromEntries(
         found.accepted.map(({ clusterId, endpoint }) => [
@@ -267,6 +268,24 @@ test('until the broker has been listed, what was remembered holds', () => {
 test('an empty broker that has been listed has nobody', () => {
   const remembered = { clusters: [clusterOf(4)], endpoints: [endpointOf(4)] }
   assert.deepEqual(findRemotes(worldWith({ remembered, clusters: [], endpoints: [] })).accepted, [])
+})
+
+test('an address that is not the cluster’s own is not pinged, nor told to route agents', () => {
+  const healthCheckIps = { ipv4: parseAddress('10.3.0.1'), ipv6: parseAddress('fd00:2::1') }
+  const world = worldWith({ endpoints: [endpointOf(2, { healthCheckIps }), endpointOf(3)] })
+  const { accepted, problems } = findRemotes(world)
+  const kept = { ipv4: undefined, ipv6: healthCheckIps.ipv6 }
+  assert.deepEqual(accepted[0].endpoint?.healthCheckIps, kept)
+  assert.deepEqual(
+    problems.map(({ code, object, message }) => [code, object, message]),
+    [
+      [
+        'foreign-health-check',
+        endpoint2,
+        'what is in none of its subnets is not pinged: 10.3.0.1/32',
+      ],
+    ],
+  )
 })
 
 test('a copy of a Cluster does not have what is not its own', () => {
@@ -329,7 +348,8 @@ test('a Cluster with more subnets than anybody has keeps the first of them', () 
     return { family: 4 as const, bytes: Uint8Array.of(20, index >> 8, index, 0), bits: 24 }
   })
   const clusters = [clusterOf(2, { clusterCidrs, serviceCidrs: [] })]
-  const endpoint = endpointOf(2, { subnets: [clusterCidrs[0], clusterCidrs[most]] })
+  const subnets = [clusterCidrs[0], clusterCidrs[most]]
+  const endpoint = endpointOf(2, { subnets, healthCheckIps: noAddresses })
   const { accepted, problems } = findRemotes(worldWith({ clusters, endpoints: [endpoint] }))
   assert.deepEqual(accepted[0].endpoint?.subnets, [clusterCidrs[0]])
   assert.deepEqual(
