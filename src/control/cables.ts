@@ -11,8 +11,8 @@ import type { Endpoint, EndpointSpec, FamilyAddresses } from '../kube/resources/
 import { type Address, equalRemote, formatAddress, type Remote } from '../net/address.ts'
 import { type CipherChoice, type CipherTable, cipherNames } from '../tables/cipher.ts'
 import type { CableTable, VxlanTable } from '../tables/tables.ts'
+import type { AcceptedCluster } from './acceptance.ts'
 import { cut } from './problems.ts'
-import type { AcceptedCluster } from './remotes.ts'
 import type { CableDriverName, ControlSettings, PlannedTables, World } from './world.ts'
 
 /** A remote cluster that has an Endpoint, and what came of it. */

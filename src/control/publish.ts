@@ -19,9 +19,10 @@ import type { Resource, ResourceType } from '../kube/resource-type.ts'
 import { clusterType } from '../kube/resources/cluster.ts'
 import { type Endpoint, endpointType, isSameEndpoint } from '../kube/resources/endpoint.ts'
 import { equalBytes, prefixKey } from '../net/address.ts'
+import type { AcceptedCluster } from './acceptance.ts'
 import type { OwnObjects } from './own-objects.ts'
 import { problem } from './problems.ts'
-import { type AcceptedCluster, isListed } from './remotes.ts'
+import { isListed } from './remotes.ts'
 import type { Problem, World, Write } from './world.ts'
 
 export interface Publication {

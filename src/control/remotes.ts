@@ -13,33 +13,16 @@
 import { ownerOf } from '../broker/sync.ts'
 import type { Resource } from '../kube/resource-type.ts'
 import type { Cluster } from '../kube/resources/cluster.ts'
-import type { Endpoint, FamilyAddresses } from '../kube/resources/endpoint.ts'
-import { type Address, formatPrefix, type Prefix, prefixKey } from '../net/address.ts'
-import { limits } from '../tables/shared.ts'
-import { listed, malformed, problem } from './problems.ts'
-import { contains, publishedSubnets, type Refusal, reservedSubnets, SubnetBook } from './subnets.ts'
+import type { Endpoint } from '../kube/resources/endpoint.ts'
+import { type AcceptedCluster, acceptAll, remoteLimits } from './acceptance.ts'
+import { malformed, problem } from './problems.ts'
 import type { Problem, Remembered, World } from './world.ts'
-
-export interface AcceptedCluster {
-  readonly clusterId: string
-  /** Without subnets that are another's. */
-  readonly cluster: Cluster
-  /** Without subnets that are not its Cluster's; undefined: none that is believed. */
-  readonly endpoint: Endpoint | undefined
-}
 
 export interface Remotes {
   /** The oldest first. */
   readonly accepted: readonly AcceptedCluster[]
   readonly problems: readonly Problem[]
 }
-
-export const remoteLimits = {
-  clusters: limits.cables,
-  subnetsOfCluster: 1024,
-  /** What a snapshot of the tables has room for (docs/wire.md). */
-  subnets: 130_000,
-} as const
 
 export function findRemotes(world: World): Remotes {
   const { clusterId: ownId } = world.settings
@@ -113,127 +96,4 @@ function newestOfEach(endpoints: readonly Endpoint[]): ReadonlyMap<string, Endpo
 function byAge(a: Resource, b: Resource): number {
   const difference = a.meta.createdAtMs - b.meta.createdAtMs
   return difference !== 0 ? difference : a.meta.name < b.meta.name ? -1 : 1
-}
-
-/** What has been given away so far. */
-interface Owned {
-  readonly book: SubnetBook
-  /** Of WireGuard keys. */
-  readonly keys: Map<string, string>
-  /** For further subnets. */
-  readonly room: { clusters: number; endpoints: number }
-}
-
-function acceptAll(
-  { settings, self, keys }: World,
-  clusters: readonly Cluster[],
-  endpoints: ReadonlyMap<string, Endpoint>,
-  problems: Problem[],
-): readonly AcceptedCluster[] {
-  const owned: Owned = {
-    book: new SubnetBook(),
-    keys: new Map([[keyText(keys.publicKey), settings.clusterId]]),
-    room: { clusters: remoteLimits.subnets, endpoints: remoteLimits.subnets },
-  }
-  const { clusterCidrs, serviceCidrs, globalCidrs } = settings
-  owned.book.claim([...clusterCidrs, ...serviceCidrs, ...globalCidrs], settings.clusterId)
-  owned.book.claim(reservedSubnets, 'no cluster')
-  owned.book.claim(wholeAddresses(self.privateIps, self.publicIps), 'this gateway')
-  // All claims first: then a foreign subnet can be said to be whose.
-  const claimed = clusters.map(cluster => acceptCluster(cluster, owned, problems))
-  return claimed.map(cluster => {
-    const { clusterId } = cluster
-    const endpoint = endpoints.get(clusterId)
-    return { clusterId, cluster, endpoint: endpoint && acceptEndpoint(endpoint, owned, problems) }
-  })
-}
-
-function wholeAddresses(...lists: readonly FamilyAddresses[]): readonly Prefix[] {
-  return lists
-    .flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6])
-    .flatMap(address =>
-      address === undefined ? [] : [{ ...address, bits: address.family === 4 ? 32 : 128 }],
-    )
-}
-
-function acceptCluster(cluster: Cluster, { book, room }: Owned, problems: Problem[]): Cluster {
-  const { clusterId, meta } = cluster
-  const object = `clusters/${meta.name}`
-  const all = publishedSubnets(cluster)
-  const claimed = all.slice(0, Math.min(room.clusters, remoteLimits.subnetsOfCluster))
-  room.clusters -= claimed.length
-  if (claimed.length < all.length) {
-    const message = `only its first ${claimed.length} subnets of ${all.length} count`
-    problems.push(problem('too-many-subnets', clusterId, object, message))
-  }
-  const refused = book.claim(claimed, clusterId)
-  if (refused.length === 0) return cluster
-  const message = `subnets are ignored: ${listed(refused.map(refusalText))}`
-  problems.push(problem('owned-subnet', clusterId, object, message))
-  const keys = new Set(refused.map(({ prefix }) => prefixKey(prefix)))
-  const without = (prefixes: readonly Prefix[]) =>
-    prefixes.filter(prefix => !keys.has(prefixKey(prefix)))
-  return {
-    ...cluster,
-    clusterCidrs: without(cluster.clusterCidrs),
-    serviceCidrs: without(cluster.serviceCidrs),
-    globalCidrs: without(cluster.globalCidrs),
-  }
-}
-
-function refusalText({ prefix, by }: Refusal): string {
-  return `${formatPrefix(prefix)} overlaps ${formatPrefix(by.prefix)} of ${by.owner}`
-}
-
-function acceptEndpoint(
-  endpoint: Endpoint,
-  { book, keys, room }: Owned,
-  problems: Problem[],
-): Endpoint | undefined {
-  const { clusterId, meta, backendConfig } = endpoint
-  const note = (code: string, message: string) =>
-    problems.push(problem(code, clusterId, `endpoints/${meta.name}`, message))
-  const { publicKey } = backendConfig
-  if (publicKey !== undefined) {
-    const owner = keys.get(keyText(publicKey))
-    if (owner !== undefined) {
-      note('copied-endpoint', `it is ignored: its publicKey is that of cluster ${owner}`)
-      return undefined
-    }
-    keys.set(keyText(publicKey), clusterId)
-  }
-  const unique = new Map(endpoint.subnets.map(subnet => [prefixKey(subnet), subnet]))
-  const own = [...unique.values()].filter(subnet => book.ownerOf(subnet) === clusterId)
-  const foreign = [...unique.values()].filter(subnet => book.ownerOf(subnet) !== clusterId)
-  if (foreign.length > 0) {
-    const named = listed(foreign.map(subnet => foreignText(subnet, book)))
-    note('foreign-subnet', `subnets that cluster ${clusterId} does not have are ignored: ${named}`)
-  }
-  if (own.length > Math.min(room.endpoints, remoteLimits.subnetsOfCluster)) {
-    note('too-many-subnets', `it is ignored: there is no room for its ${own.length} subnets`)
-    return undefined
-  }
-  room.endpoints -= own.length
-  const { healthCheckIps } = endpoint
-  const foreignIps = wholeAddresses(healthCheckIps).filter(
-    ip => !own.some(subnet => contains(subnet, ip)),
-  )
-  if (foreignIps.length > 0) {
-    const named = listed(foreignIps.map(formatPrefix))
-    note('foreign-health-check', `what is in none of its subnets is not pinged: ${named}`)
-  }
-  if (own.length === endpoint.subnets.length && foreignIps.length === 0) return endpoint
-  const kept = (ip: Address | undefined) =>
-    foreignIps.some(({ family }) => family === ip?.family) ? undefined : ip
-  const { ipv4, ipv6 } = healthCheckIps
-  return { ...endpoint, subnets: own, healthCheckIps: { ipv4: kept(ipv4), ipv6: kept(ipv6) } }
-}
-
-function foreignText(subnet: Prefix, book: SubnetBook): string {
-  const owner = book.ownerOf(subnet)
-  return owner === undefined ? formatPrefix(subnet) : `${formatPrefix(subnet)} of ${owner}`
-}
-
-function keyText(key: Uint8Array): string {
-  return Buffer.from(key).toString('base64')
 }

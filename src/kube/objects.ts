@@ -1,6 +1,6 @@
 // Raw objects, as far as every kind has the same: who they are, and the way from raw to parsed. What does
-// not parse is a problem with the object's name in it, so that one bad object stops nothing else and
-// somebody is told which one it is.
+// not parse becomes a problem that names the object, with as much of its name as there is: nothing that
+// somebody has written into an API server throws.
 
 import { isRecord } from './errors.ts'
 import type { Resource, ResourcePlace, ResourceType } from './resource-type.ts'

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { findRemotes, remoteLimits } from '../../../src/control/remotes.ts'
+import { remoteLimits } from '../../../src/control/acceptance.ts'
+import { findRemotes } from '../../../src/control/remotes.ts'
 import type { Cluster } from '../../../src/kube/resources/cluster.ts'
 import { type Endpoint, noAddresses } from '../../../src/kube/resources/endpoint.ts'
 import { parseAddress } from '../../../src/net/address.ts'
@@ -278,13 +279,7 @@ test('an address that is not the cluster’s own is not pinged, nor told to rout
   assert.deepEqual(accepted[0].endpoint?.healthCheckIps, kept)
   assert.deepEqual(
     problems.map(({ code, object, message }) => [code, object, message]),
-    [
-      [
-        'foreign-health-check',
-        endpoint2,
-        'what is in none of its subnets is not pinged: 10.3.0.1/32',
-      ],
-    ],
+    [['foreign-health-check', endpoint2, 'what is in none of its subnets is not pinged: 10.3.0.1']],
   )
 })
 
