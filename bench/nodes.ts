@@ -35,6 +35,8 @@ type Names = 'rounds' | 'seconds' | 'streams'
 interface Measured {
   readonly gbitPerSecond: number
   readonly retransmits: number
+  /** Bytes of a packet on the overlay, on average: superpackets if they stay whole; 0 without it. */
+  readonly overlayPacketBytes: number
   readonly foreignCores: number
   readonly problems: readonly string[]
 }
@@ -115,12 +117,14 @@ async function runRound(
     patience.spend(await waitForQuiet(watched, patience.leftSeconds))
     const meter = new Meter(watched)
     const before = readPassed(devices)
+    const sentBefore = nodes.overlaySent()
     const load = await tcpLoad(streams, seconds, nodes.ends(way))
     const { foreignCores } = meter.read()
     const passed = passedBetween(before, readPassed(devices))
     measured[way] = {
       gbitPerSecond: (load.receivedBytes * 8) / 1e9 / load.seconds,
       retransmits: load.retransmits,
+      overlayPacketBytes: way === ways[0] ? 0 : meanBytes(sentBefore, nodes.overlaySent()),
       foreignCores,
       problems: proveTcp(passed, load.receivedBytes).problems,
     }
@@ -148,9 +152,20 @@ function render(rounds: readonly Round[]): string {
     formatSummary(over(rounds, round => round[way].gbitPerSecond)),
     formatSummary(ratioOf(rounds, way)),
     formatSummary(over(rounds, round => round[way].retransmits)),
+    formatSummary(over(rounds, round => round[way].overlayPacketBytes / 1000)),
   ])
-  const head = ['from pod to pod', 'Gb/s', 'ratio in the round', 'retransmits']
+  const head = [
+    ...['from pod to pod', 'Gb/s', 'ratio in the round'],
+    ...['retransmits', 'kB of a packet on the overlay'],
+  ]
   return [roundsText(rounds.length), renderTable([head, ...rows])].join('\n\n')
+}
+
+type Sent = ReturnType<WorkerNodes['overlaySent']>
+
+function meanBytes(before: Sent, after: Sent): number {
+  const packets = after.packets - before.packets
+  return packets === 0 ? 0 : (after.bytes - before.bytes) / packets
 }
 
 function ratioOf(rounds: readonly Round[], way: Way): Summary {

@@ -16,10 +16,12 @@ import type { Node } from '../src/kube/resources/node.ts'
 import { newMeta } from '../src/kube/resources/resource.ts'
 import { parseAddress, parsePrefix } from '../src/net/address.ts'
 import { filterTable, filterText } from '../src/route-agent/filter.ts'
+import { overlayDevice } from '../src/route-agent/overlay.ts'
 import { cableRule, planNode } from '../src/route-agent/plan.ts'
 import { run, succeeds } from './commands.ts'
 import type { Ends } from './load.ts'
 import { addNamespace, addresses, inPod, namespaceOfNode, type Side } from './network.ts'
+import { parseDeviceCounters } from './proc.ts'
 
 /** A way that is measured, by the hops from worker to gateway on it. */
 export const ways = ['gateway to gateway', 'worker to gateway', 'worker to worker'] as const
@@ -88,6 +90,13 @@ export class WorkerNodes {
       await host.applyRules(plan.rules, [cableRule])
       await host.packetFilter(filterTable).apply(filterText(plan.filter, new Map()))
     }
+  }
+
+  /** What the near worker has sent to its gateway over the overlay. */
+  overlaySent(): { readonly bytes: number; readonly packets: number } {
+    const text = run(['ip', 'netns', 'exec', this.#worker.a, 'cat', '/proc/net/dev'])
+    const counters = parseDeviceCounters(text).get(overlayDevice[4])
+    return { bytes: counters?.sentBytes ?? 0, packets: counters?.sentPackets ?? 0 }
   }
 
   ends(way: Way): Ends {

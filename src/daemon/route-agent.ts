@@ -113,7 +113,7 @@ async function serve(
     changed,
     clock: systemClock,
     log,
-    saveStatus: resource => saveStatus(client, resource),
+    saveStatus: resource => saveStatus(client, resource, signal),
     healthOf: () => undefined,
   })
   log.info(`serves node ${settings.nodeName} of cluster ${settings.clusterId} by ${client.server}`)
@@ -125,16 +125,19 @@ async function serve(
   await Promise.all([endpoints.stop(), nodes.stop()])
 }
 
-async function saveStatus(client: KubeClient, resource: RouteAgent): Promise<void> {
+/** Ends with the agent: nobody waits for an API at the end. */
+async function saveStatus(
+  client: KubeClient,
+  resource: RouteAgent,
+  signal: AbortSignal,
+): Promise<void> {
   const { name, namespace } = resource.meta
   try {
-    await client.change(routeAgentType, { name, namespace }, read => ({
-      ...resource,
-      meta: read.meta,
-    }))
+    const renewed = (read: RouteAgent) => ({ ...resource, meta: read.meta })
+    await client.change(routeAgentType, { name, namespace }, renewed, { signal })
   } catch (error) {
     if (kubeCodeOf(error) !== 'NOT_FOUND') throw error
-    await client.create(routeAgentType, resource)
+    await client.create(routeAgentType, resource, { signal })
   }
 }
 

@@ -1,5 +1,6 @@
-// What interfaces this machine has, by one `ip -d address` and one look at the default routes. Text that
-// cannot be read as an address (there is none in practice) is left out.
+// What interfaces this machine has, by one `ip -d address`, and which of them the default routes lead to.
+// Whoever reads them compares: so addresses come as bytes, and text that cannot be read as one (there is
+// none in practice) is left out, as are names that no line of `ip -batch` could hold.
 
 import { type Address, type Family, parseAddress } from '../net/address.ts'
 import { type Fields, isFields, numberOf, type RunCommand, readJson, textOf } from './commands.ts'
@@ -30,6 +31,9 @@ export interface VxlanFacts {
   readonly isLearning: boolean
 }
 
+/** The kernel takes quotes and much else, which nobody uses. */
+const plainName = /^[\w.:@-]+$/
+
 /** The device that a family's default route leads to: the one of least metric. */
 export type DefaultDevices = Readonly<Record<Family, string | undefined>>
 
@@ -45,7 +49,7 @@ export async function readInterfaces(run: RunCommand): Promise<Interfaces> {
     readJson(run, ['ip', '-N', '-j', '-6', 'route', 'show', 'default']),
   ])
   return {
-    list: list.map(readInterface),
+    list: list.map(readInterface).filter(({ name }) => plainName.test(name)),
     defaults: { 4: leastMetric(ipv4), 6: leastMetric(ipv6) },
   }
 }

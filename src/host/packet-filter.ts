@@ -34,7 +34,11 @@ export class PacketFilter {
 
   async remove(): Promise<void> {
     const table = `table ${this.#table}`
-    await this.#run(['nft', '-f', '-'], `${table}\ndelete ${table}\n`)
+    try {
+      await this.#run(['nft', '-f', '-'], `${table}\ndelete ${table}\n`)
+    } catch (error) {
+      if (!isMissing(error)) throw error
+    }
     this.#written = ''
   }
 
@@ -53,7 +57,7 @@ export class PacketFilter {
     try {
       text = await this.#run(['nft', '-j', 'list', 'set', family, name, set])
     } catch (error) {
-      if (isGone(error)) return []
+      if (isGone(error) || isMissing(error)) return []
       throw error
     }
     const root: unknown = JSON.parse(text)
@@ -73,4 +77,9 @@ export class PacketFilter {
       throw error instanceof GatewayError ? error : new GatewayError('EFAILED', String(error))
     }
   }
+}
+
+/** There is no nft on this machine: then it has written nothing either. */
+function isMissing(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === 'ENOENT'
 }

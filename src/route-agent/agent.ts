@@ -37,8 +37,11 @@ export interface AgentParts {
 }
 
 const lookMs = 10_000
-/** What comes together is dealt with together; our own changes are heard of too. */
-const settleMs = 100
+/**
+ * Between two looks, at least. A gateway that moves is followed at once; a node whose pods come and go all
+ * the time makes no work all the time. Our own changes are heard of too.
+ */
+const spacingMs = 500
 /** RouteAgentUpdateInterval of Submariner. */
 const statusMs = 60_000
 const statusRetryMs = 5000
@@ -60,12 +63,14 @@ export class Agent {
 
   /** Resolves after `stop`. */
   async run(): Promise<void> {
-    const { changed } = this.#parts
+    const { changed, clock } = this.#parts
     while (!this.#isStopped) {
       await this.#look()
       this.#save()
+      const lookedAtMs = clock.monotonicMs()
       const limitMs = this.#failures === 0 ? lookMs : Math.min(500 * 2 ** this.#failures, lookMs)
-      if (await changed.wait(limitMs)) await delay(settleMs)
+      await changed.wait(limitMs)
+      if (!this.#isStopped) await delay(Math.max(0, lookedAtMs + spacingMs - clock.monotonicMs()))
     }
     await this.#saving
   }
@@ -127,6 +132,7 @@ export class Agent {
     this.#saved = text
     this.#saving = saveStatus(agent)
       .catch((error: Error) => {
+        if (this.#isStopped) return
         log.error(`RouteAgent ${agent.meta.name} is not written: ${error.message}`)
         this.#saved = ''
         this.#saveAtMs = clock.monotonicMs() + statusRetryMs

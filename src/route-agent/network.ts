@@ -55,14 +55,22 @@ export class NodeNetwork {
       changes++
     }
     for (const device of plan.devices) changes += await this.#host.applyVxlan(device, interfaces)
-    changes += await this.#applySysctls(plan)
+    const due = plan.sysctls.filter(isDue)
+    const own = plan.devices.map(({ name }) => name)
+    const [ours, foreign] = [true, false].map(isOurs =>
+      due.filter(({ interfaceName }) => own.includes(interfaceName) === isOurs),
+    )
+    for (const sysctl of ours) writeSysctl(sysctl)
     for (const { place, routes } of plan.routes) {
       changes += await this.#host.applyRoutes(place, routes)
     }
     if (plan.rules.length > 0) changes += await this.#host.applyRules(plan.rules, [cableRule])
+    // Last, since they take nft: a node without it has its routes at least.
     const remembered = await this.#rememberedSettings()
+    for (const sysctl of foreign) remember(remembered, sysctl)
     if (await this.#filter.apply(filterText(plan.filter, remembered))) changes++
-    return changes
+    for (const sysctl of foreign) writeSysctl(sysctl)
+    return changes + due.length
   }
 
   /** The node as it was before any agent came, of ours or of Submariner. */
@@ -79,19 +87,6 @@ export class NodeNetwork {
     await this.#filter.remove()
     this.#remembered = new Map()
     this.#role = 'none'
-  }
-
-  async #applySysctls(plan: NodePlan): Promise<number> {
-    const due = plan.sysctls.filter(isDue)
-    const own = plan.devices.map(({ name }) => name)
-    const foreign = due.filter(({ interfaceName }) => !own.includes(interfaceName))
-    if (foreign.length > 0) {
-      const remembered = await this.#rememberedSettings()
-      for (const sysctl of foreign) remember(remembered, sysctl)
-      await this.#filter.apply(filterText(plan.filter, remembered))
-    }
-    for (const sysctl of due) writeSysctl(sysctl)
-    return due.length
   }
 
   async #rememberedSettings(): Promise<Map<string, string>> {

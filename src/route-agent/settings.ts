@@ -1,5 +1,6 @@
-// Flags, the environment of Submariner's route agent pod and the Submariner resource become settings:
-// pure. In that order of precedence; an empty variable is as if it were not set, as for stock.
+// Flags, the environment of Submariner's route agent pod and the Submariner resource become settings, in
+// that order of precedence: pure. An empty variable is as if it were not set, as for stock. What only the
+// resource can say is asked of it when it is missing, since stock's agents may not read it.
 
 import { clusterIdProblem, objectName } from '../kube/names.ts'
 import type { Submariner } from '../kube/resources/submariner.ts'

@@ -24,6 +24,7 @@ import {
   createEndpoint,
   dumpNode,
   namespace,
+  patienceMs,
   publishEndpoint,
   RouteAgent,
   routeAgent,
@@ -71,6 +72,7 @@ async function untilShown(spaces: Spaces, space: string, command: string, patter
       return pattern.test(shown)
     },
     () => `${space}: ${command}\n${shown}`,
+    patienceMs,
   )
 }
 
@@ -214,7 +216,7 @@ test('what somebody deletes comes back, and a bad object takes nothing along', a
   }
   await state(spaces, w1.space, 'ip route del 10.2.0.0/16')
   await state(spaces, gw1.space, 'ip route flush table 150; ip rule del pref 150')
-  await eventually(same)
+  await eventually(same, () => '', patienceMs)
   await state(spaces, w1.space, 'ip link del vx-submariner')
   await untilShown(spaces, w1.space, 'ip route', /10\.2\.0\.0\/16 via 240\.31\.1\.1/)
   // A table of nftables is looked at every ten seconds, or when anything else happens.
@@ -235,7 +237,7 @@ test('what somebody deletes comes back, and a bad object takes nothing along', a
 })
 
 test('the API goes away: what is there stays, also for an agent that starts without it', async context => {
-  const { spaces, api1, agents } = await joined(context, all)
+  const { spaces, api1, agents } = await joined(context, [gw1, w1, gw2, w3])
   await pingUntilAnswered(spaces, w1.pod, w3.podAddress)
   const show = 'ip route; ip route show table 150; ip rule; ip -d link show vx-submariner'
   const before = await state(spaces, w1.space, show)
@@ -304,7 +306,7 @@ test('a node that is left is as it was before', async context => {
   const before = await Promise.all(nodes.map(({ space }) => dumpNode(spaces, space)))
   publishEndpoint(api, gw1)
   publishEndpoint(api, gw2)
-  const agents = await startAgents(context, spaces, api, nodes)
+  const agents = await startAgents(context, spaces, api, nodes, 'person')
   for (const agent of agents) await agent.says(/(gateway|worker): routes to c2/)
   // Once more the other way round, so that both nodes have been everything.
   publishEndpoint(api, w1)

@@ -17,6 +17,7 @@ import { gatewayCommand } from '../../src/cli/gateway.ts'
 import { joinCommand } from '../../src/cli/join.ts'
 import { labCommand } from '../../src/cli/lab.ts'
 import { leaveCommand } from '../../src/cli/leave.ts'
+import { routeAgentCommand } from '../../src/cli/route-agent.ts'
 import { showCommand } from '../../src/cli/show.ts'
 import { wgCommand } from '../../src/cli/wg.ts'
 import { dropNames } from '../../src/tables/counters.ts'
@@ -122,6 +123,7 @@ const commands = new Map<string, Command>(
     ...[apiCommand(), brokerCommand(), labCommand(), cableCommand(), captureCommand()],
     ...[wgCommand(), gatewayCommand(), ...datapathCommands()],
     ...[deployBrokerCommand(), joinCommand(), leaveCommand(), showCommand()],
+    routeAgentCommand(''),
   ].map(command => [command.name(), command]),
 )
 

@@ -1,7 +1,7 @@
 // An API server of the test's process, reached from inside a space: a program there listens on loopback
 // and hands each connection on over a unix socket of the space's /run. TLS goes end to end.
 
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -15,8 +15,12 @@ const program = fileURLToPath(new URL('./relay.py', import.meta.url))
 const port = 6443
 const socket = '/run/api.sock'
 
-/** Where the space finds its credentials. */
+/** Where the space finds its credentials: as a person, and as a pod. */
 export const kubeconfigPath = '/run/kubeconfig'
+const accountDirectory = '/run/secrets/kubernetes.io/serviceaccount'
+
+/** The variables by which a pod finds its API server. */
+export const podVariables = ['KUBERNETES_SERVICE_HOST=127.0.0.1', `KUBERNETES_SERVICE_PORT=${port}`]
 
 export async function relayApi(
   context: TestContext,
@@ -40,6 +44,16 @@ export async function relayApi(
     () => output().stderr.toString(),
   )
   writeFileSync(spaces.path(space, kubeconfigPath), kubeconfig(server), { mode: 0o600 })
+  const account = spaces.path(space, accountDirectory)
+  mkdirSync(account, { recursive: true })
+  const [token] = server.tokens
+  for (const [name, text] of Object.entries({
+    namespace: 'submariner-operator',
+    token,
+    'ca.crt': server.authority.pem,
+  })) {
+    writeFileSync(`${account}/${name}`, text)
+  }
 }
 
 function kubeconfig({ authority, tokens }: FakeApiserver): string {

@@ -8,7 +8,7 @@ import { eventually } from '../eventually.ts'
 import { type FakeApiserver, startFakeApiserver } from '../fake-apiserver.ts'
 import type { FakeKind } from '../fake-objects.ts'
 import type { Spaces } from '../namespaces.ts'
-import { kubeconfigPath, relayApi } from './api-relay.ts'
+import { kubeconfigPath, podVariables, relayApi } from './api-relay.ts'
 import { hawser } from './gateway.ts'
 import { type Cluster, type ClusterNode, cableDevice, subnetsOf } from './nodes.ts'
 
@@ -80,22 +80,28 @@ export function createEndpoint(server: FakeApiserver, name: string, spec: unknow
   server.deliver()
 }
 
+/** Half a dozen programs of Node start at once. */
+export const patienceMs = 120_000
+
 export class RouteAgent {
   readonly #spaces: Spaces
   readonly #space: string
   readonly #output: () => { stdout: Buffer; stderr: Buffer }
   readonly #ended: Promise<number>
 
-  constructor(spaces: Spaces, { space, cluster }: ClusterNode) {
+  constructor(spaces: Spaces, { space, cluster }: ClusterNode, as: 'pod' | 'person' = 'pod') {
     this.#spaces = spaces
     this.#space = space
     const options = [
-      ...['--kubeconfig', kubeconfigPath, '--node-name', space, '--hostname', space],
+      ...(as === 'pod' ? [] : ['--kubeconfig', kubeconfigPath]),
+      ...['--node-name', space, '--hostname', space],
       ...['--cluster-id', cluster.id, '--cluster-cidr', cluster.podCidrs.join(',')],
       ...['--service-cidr', cluster.serviceCidr],
     ]
     const script = `echo $$ >${pidFile}; exec "$0" route-agent "$@"`
-    const child = spaces.start(space, ['sh', '-c', script, hawser, ...options])
+    const child = spaces.start(space, [
+      ...['env', ...podVariables, 'sh', '-c', script, hawser, ...options],
+    ])
     this.#output = collect(child)
     this.#ended = ended(child)
   }
@@ -108,6 +114,7 @@ export class RouteAgent {
     await eventually(
       () => (typeof text === 'string' ? this.log.includes(text) : text.test(this.log)),
       () => `${this.#space} did not say ${text}:\n${this.log}`,
+      patienceMs,
     )
   }
 
@@ -124,9 +131,10 @@ export async function startAgents(
   spaces: Spaces,
   server: FakeApiserver,
   nodes: readonly ClusterNode[],
+  as: 'pod' | 'person' = 'pod',
 ): Promise<RouteAgent[]> {
   await Promise.all(nodes.map(({ space }) => relayApi(context, spaces, space, server)))
-  return nodes.map(each => new RouteAgent(spaces, each))
+  return nodes.map(each => new RouteAgent(spaces, each, as))
 }
 
 export async function uninstall(spaces: Spaces, space: string): Promise<void> {

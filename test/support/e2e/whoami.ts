@@ -14,7 +14,7 @@ const serve = `
 
 const ask = `
   const socket = require('node:net').connect(Number(process.argv[2]), process.argv[1])
-  socket.setTimeout(10_000, () => socket.destroy(new Error('no answer in 10 s')))
+  socket.setTimeout(30_000, () => socket.destroy(new Error('no answer in 30 s')))
   socket.on('error', error => { console.error(error.message); process.exit(1) })
   socket.pipe(process.stdout)`
 

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { VxlanDevice } from '../../../src/host/vxlan.ts'
 import { emptyBackendConfig } from '../../../src/kube/resources/backend-config.ts'
-import type { Endpoint } from '../../../src/kube/resources/endpoint.ts'
+import { type Endpoint, endpointType } from '../../../src/kube/resources/endpoint.ts'
 import { formatAddress, formatPrefix, parseAddress, parsePrefix } from '../../../src/net/address.ts'
 import { type NodePlan, planNode } from '../../../src/route-agent/plan.ts'
 import {
@@ -21,6 +21,7 @@ import {
   settings,
   worldOf,
 } from '../../support/agent-world.ts'
+import { mutated } from '../../support/json-mutation.ts'
 import { seededRandom, testSeed } from '../../support/rng.ts'
 
 const ipv4Only = { clusterCidrs: [parsePrefix('10.1.0.0/16')] }
@@ -350,6 +351,33 @@ test('OVN-Kubernetes: nothing is done, and that is said', () => {
     worldOf('w1', { settings: { ...settings, networkPlugin: 'OVNKubernetes' } }),
   )
   assert.deepEqual([plan.devices, plan.rules, codes(plan)], [[], [], ['network-plugin']])
+})
+
+test('whatever stands in an object of one cluster, the routes of the others stay', () => {
+  const seed = testSeed()
+  const random = seededRandom(seed)
+  const isOfC3 = (text: string) => /10\.(103|3)\.0\.0\/16/.test(text)
+  for (const [name, where] of [
+    ['w1', 'vx-submariner'],
+    ['gw1', '150'],
+  ] as const) {
+    const expected = routesAt(planNode(worldOf(name)), where).filter(isOfC3)
+    let parsed = 0
+    for (let round = 0; round < 500; round++) {
+      const raw = mutated(endpointType.serialize(c2), random)
+      const read = endpointType.parse(raw)
+      const isOther = read.ok && ['c1', 'c3'].includes(read.value.clusterId)
+      if (!read.ok || isOther) continue
+      parsed++
+      const plan = planNode(worldOf(name, { endpoints: [localEndpoint('gw1'), read.value, c3] }))
+      assert.deepEqual(
+        routesAt(plan, where).filter(isOfC3),
+        expected,
+        `HAWSER_SEED=${seed}: ${JSON.stringify(raw)}`,
+      )
+    }
+    assert.ok(parsed > 50, `${parsed} parsed`)
+  }
 })
 
 function shuffled<T>(random: () => number, list: readonly T[]): T[] {
