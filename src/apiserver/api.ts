@@ -96,6 +96,11 @@ export class Api {
     }
   }
 
+  /** Whether somebody is known by these credentials: strangers send no bodies. */
+  knows(authorization: string): boolean {
+    return this.#userOf(authorization) !== undefined
+  }
+
   /** The kinds that changed since the last call: whose watches have something to read. */
   takeChanged(): ReadonlySet<string> {
     const changed = this.#changed
@@ -186,10 +191,14 @@ export class Api {
   }
 
   #authenticated(authorization: string): { readonly user: User; readonly hash: string } {
-    const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? ''
-    const found = token === '' ? undefined : this.#accounts.userOf(token)
+    const found = this.#userOf(authorization)
     if (found === undefined) throw new Refusal('Unauthorized', 'Unauthorized')
     return found
+  }
+
+  #userOf(authorization: string) {
+    const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? ''
+    return token === '' ? undefined : this.#accounts.userOf(token)
   }
 
   #authorize(user: User, verb: Verb, target: Target, query: URLSearchParams): void {

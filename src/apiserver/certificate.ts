@@ -1,12 +1,12 @@
 // The server's certificate and the CA that signed it, made once and kept on disk (0600). Clients get the CA
 // in the join file or the kubeconfig. When a name is asked for that the certificate does not have, or its
-// end is near, another one is made under the same CA: no client notices.
+// end is near, another one is made under the same CA: no client notices. The library that makes them takes 20 MB
+// and is loaded for that alone.
 
 import { X509Certificate } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
-import { generate } from 'selfsigned'
 
 export interface ServerCertificate {
   /** PEM. */
@@ -81,6 +81,7 @@ function isGoodFor(certificate: X509Certificate, names: readonly string[], nowMs
 }
 
 async function makeAuthority(nowMs: number): Promise<Pair> {
+  const { generate } = await import('selfsigned')
   const made = await generate([{ name: 'commonName', value: 'hawser-api-ca' }], {
     ...common(nowMs, authorityYears),
     extensions: [
@@ -92,6 +93,7 @@ async function makeAuthority(nowMs: number): Promise<Pair> {
 }
 
 async function makeServer(authority: Pair, names: readonly string[], nowMs: number): Promise<Pair> {
+  const { generate } = await import('selfsigned')
   const made = await generate([{ name: 'commonName', value: 'hawser-api' }], {
     ...common(nowMs, serverYears),
     ca: { cert: authority.certificate, key: authority.key },

@@ -10,7 +10,7 @@ import type { Kind } from './kind.ts'
 import type { Kinds } from './kinds.ts'
 import { ownersOf } from './metadata.ts'
 import type { Objects } from './objects.ts'
-import { resourceName } from './refusal.ts'
+import { Refusal, resourceName } from './refusal.ts'
 import { sliceManager, slicesOf } from './slices.ts'
 import { LogError } from './store.ts'
 
@@ -47,7 +47,9 @@ export class Controllers {
         this.#pending.shift()
       } catch (error) {
         if (error instanceof LogError) return changed
-        throw error
+        if (!(error instanceof Refusal)) throw error
+        // Somebody's own object stands in the way, or a quota: the next change is another try.
+        this.#pending.shift()
       }
     }
   }
@@ -110,21 +112,23 @@ export class Controllers {
   #collect(owner: Body): void {
     const uid = uidOf(owner)
     for (const kind of this.#kinds.all) {
-      for (const { key, body } of this.#objects.store.list(
-        resourceName(kind),
-        namespaceOf(owner),
-      )) {
-        const owners = ownersOf(body)
-        if (!owners.includes(uid) || isDeleting(body)) continue
-        if (owners.every(other => other === uid || !this.#isThere(other))) this.#remove(kind, key)
+      const owned = [...this.#objects.store.all(resourceName(kind))].filter(
+        ({ body }) => ownersOf(body).includes(uid) && !isDeleting(body),
+      )
+      for (const { key, body } of owned) {
+        const isLast = ownersOf(body).every(other => other === uid || !this.#isThere(other))
+        if (isLast) this.#remove(kind, key)
       }
     }
   }
 
   #isThere(uid: string): boolean {
-    return this.#kinds.all.some(kind =>
-      this.#objects.store.list(resourceName(kind)).some(({ body }) => uidOf(body) === uid),
-    )
+    return this.#kinds.all.some(kind => {
+      for (const { body } of this.#objects.store.all(resourceName(kind))) {
+        if (uidOf(body) === uid) return true
+      }
+      return false
+    })
   }
 
   #remove(kind: Kind, key: string): void {

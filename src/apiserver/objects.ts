@@ -47,7 +47,7 @@ export interface Preconditions {
 }
 
 /** Of each kind; a member must not fill the memory of all. */
-export const objectsMost = 20_000
+export const quota = { objects: 20_000, characters: 32 * 1024 * 1024 } as const
 
 const staleWords =
   'the object has been modified; please apply your changes to the latest version and try again'
@@ -97,9 +97,8 @@ export class Objects {
   create(kind: Kind, body: Body, isDry: boolean): Revision {
     const [namespace, name] = [namespaceOf(body), nameOf(body)]
     if (this.find(kind, namespace, name) !== undefined) throw alreadyExists(kind, name)
-    const resource = resourceName(kind)
-    if (this.store.count(resource) >= objectsMost) {
-      throw forbidden(kind, name, `exceeded quota: there are ${objectsMost} of them`)
+    if (this.store.count(resourceName(kind)) >= quota.objects) {
+      throw forbidden(kind, name, `exceeded quota: there are ${quota.objects} of them`)
     }
     return this.#put(kind, body, isDry)
   }
@@ -152,13 +151,19 @@ export class Objects {
         deletionTimestamp: formatTime(this.#around.nowMs()),
         deletionGracePeriodSeconds: 0,
       })
-      return this.#put(kind, counted(kind, body, marked), isDry)
+      const isNamespace = kind.kind === 'Namespace'
+      const shown = isNamespace ? { ...marked, status: { phase: 'Terminating' } } : marked
+      return this.#put(kind, counted(kind, body, shown), isDry)
     }
     return isDry ? revision : this.store.remove(resourceName(kind), key)
   }
 
   #put(kind: Kind, body: Body, isDry: boolean): Revision {
     const key = keyOf(namespaceOf(body), nameOf(body))
+    if (this.store.size(resourceName(kind)) > quota.characters) {
+      const mib = quota.characters / 1024 / 1024
+      throw forbidden(kind, nameOf(body), `exceeded quota: all of them have more than ${mib} MiB`)
+    }
     if (isDry) return revisionOf(key, this.store.version, body)
     return this.store.put(resourceName(kind), key, body)
   }

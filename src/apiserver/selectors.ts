@@ -30,8 +30,8 @@ export function selectedName(kind: Kind, fields: string): string {
   return terms.find(({ field, isEqual }) => isEqual && field === 'metadata.name')?.value ?? ''
 }
 
-const key = '[A-Za-z0-9](?:[A-Za-z0-9_./-]*[A-Za-z0-9])?'
-const value = '[A-Za-z0-9_.-]*'
+const key = '[A-Za-z0-9](?:[A-Za-z0-9_./-]{0,315}[A-Za-z0-9])?'
+const value = '[A-Za-z0-9_.-]{0,63}'
 const term = new RegExp(
   String.raw`^\s*(?:(?<not>!)\s*)?(?<key>${key})\s*` +
     String.raw`(?:(?<sign>==|!=|=)\s*(?<value>${value})|(?<word>in|notin)\s*\((?<set>[^()]*)\))?\s*(?:,|$)`,

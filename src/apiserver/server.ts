@@ -31,6 +31,8 @@ export const limits = {
   requestMs: 60_000,
   headersMs: 20_000,
   handshakeMs: 20_000,
+  /** A kept connection is closed later than clients let go of it. */
+  idleMs: 100_000,
   /** After this a watch ends by itself; the client asks for less. */
   watchSeconds: 3600,
   /** Open requests have so long to end when the server does. */
@@ -62,6 +64,7 @@ export class ApiServer {
         requestTimeout: limits.requestMs,
         headersTimeout: limits.headersMs,
         handshakeTimeout: limits.handshakeMs,
+        keepAliveTimeout: limits.idleMs,
         noDelay: true,
         keepAlive: true,
         keepAliveInitialDelay: probeAfterMs,
@@ -123,14 +126,17 @@ export class ApiServer {
     response.on('error', () => undefined)
     const url = request.url ?? '/'
     const [path = '', query = ''] = splitAt(url, '?')
-    const body = await readBody(request)
+    const { headers, method = 'GET' } = request
+    const isKnown = this.#api.knows(headers.authorization ?? '')
+    const body = await readBody(request, isKnown ? limits.bodyBytes : 0)
     if (response.destroyed) return
     if (body === undefined) {
       const why = `Request entity too large: limit is ${limits.bodyBytes}`
-      refuse(response, new Refusal('RequestEntityTooLarge', why))
+      // What is left of a body is not read.
+      response.setHeader('Connection', 'close')
+      refuse(response, isKnown ? new Refusal('RequestEntityTooLarge', why) : stranger)
       return
     }
-    const { headers, method = 'GET' } = request
     const answer = this.#api.handle({
       ...{ method, path, query: new URLSearchParams(query), body },
       accept: headers.accept ?? '',
@@ -218,6 +224,8 @@ export class ApiServer {
   }
 }
 
+const stranger = new Refusal('Unauthorized', 'Unauthorized')
+
 const streamHeaders = { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache, private' }
 
 function sendText(
@@ -237,8 +245,6 @@ function sendText(
 function refuse(response: ServerResponse, refusal: Refusal): void {
   const seconds = refusal.details?.retryAfterSeconds
   if (seconds !== undefined) response.setHeader('Retry-After', seconds)
-  // What is left of a body that was too long is not read.
-  if (refusal.reason === 'RequestEntityTooLarge') response.setHeader('Connection', 'close')
   sendText(response, refusal.code, 'application/json', JSON.stringify(refusal.status()))
 }
 
@@ -248,13 +254,13 @@ function splitAt(text: string, sign: string): [string, string] {
 }
 
 /** Undefined: too long. */
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  if (Number(request.headers['content-length'] ?? 0) > limits.bodyBytes) return undefined
+async function readBody(request: IncomingMessage, bytesMost: number): Promise<string | undefined> {
+  if (Number(request.headers['content-length'] ?? 0) > bytesMost) return undefined
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length
-    if (bytes > limits.bodyBytes) return undefined
+    if (bytes > bytesMost) return undefined
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString()

@@ -57,6 +57,7 @@ export class Store {
   readonly history: History
   readonly #log: Log
   readonly #objects = new Map<string, Map<string, Revision>>()
+  readonly #sizes = new Map<string, number>()
   /** Changes that nobody has looked at yet. */
   #unseen: Change[] = []
   #version: number
@@ -75,7 +76,7 @@ export class Store {
     for (const { kind, key, text } of rows) {
       const body = JSON.parse(text) as Body
       const revision = { key, version: versionOf(body), body, text }
-      this.#objects.get(kind)?.set(key, revision)
+      if (this.#objects.get(kind)?.set(key, revision)) this.#grow(kind, text.length)
     }
   }
 
@@ -92,8 +93,18 @@ export class Store {
     return sorted(this.#of(kind).values(), namespace)
   }
 
+  /** In no order. */
+  all(kind: string): Iterable<Revision> {
+    return this.#of(kind).values()
+  }
+
   count(kind: string): number {
     return this.#of(kind).size
+  }
+
+  /** Of all texts of a kind, in characters. */
+  size(kind: string): number {
+    return this.#sizes.get(kind) ?? 0
   }
 
   /** As `list` was at that version; undefined when that is too long ago. */
@@ -120,6 +131,7 @@ export class Store {
     const objects = this.#of(kind)
     const before = objects.get(key)
     objects.set(key, after)
+    this.#grow(kind, after.text.length - (before?.text.length ?? 0))
     this.#add({ kind, key, version: after.version, before, after, last: undefined })
     return after
   }
@@ -132,6 +144,7 @@ export class Store {
     const version = this.#version + 1
     this.#append({ version, kind, key, text: undefined })
     objects.delete(key)
+    this.#grow(kind, -before.text.length)
     const last = revisionOf(key, version, before.body)
     this.#add({ kind, key, version, before, after: undefined, last })
     return last
@@ -156,6 +169,10 @@ export class Store {
   #add(change: Change): void {
     this.history.add(change)
     this.#unseen.push(change)
+  }
+
+  #grow(kind: string, size: number): void {
+    this.#sizes.set(kind, this.size(kind) + size)
   }
 
   #of(kind: string): Map<string, Revision> {

@@ -30,8 +30,9 @@ export function strategicMerge(body: Body, patch: Body, keys: Keys, path = ''): 
   deletePrimitives(result, patch)
   for (const [name, order] of directives(patch, '$setElementOrder/')) {
     const inner = path === '' ? name : `${path}.${name}`
-    const list = result[name]
-    if (Array.isArray(list)) result[name] = inOrder(list, order, keys[inner])
+    const [list, live] = [result[name], body[name]]
+    if (!Array.isArray(list)) continue
+    result[name] = inOrder(list, order, Array.isArray(live) ? live : [], keys[inner])
   }
   return result
 }
@@ -40,7 +41,7 @@ function mergedList(old: unknown, patch: readonly unknown[], keys: Keys, path: s
   const key = keys[path]
   const before: readonly unknown[] = Array.isArray(old) ? old : []
   if (key === undefined) return [...patch]
-  if (key === '') return [...before, ...patch.filter(value => !before.includes(value))]
+  if (key === '') return inOrder([...new Set([...before, ...patch])], patch, before, key)
   const isReplaced = patch.some(item => isRecord(item) && item['$patch'] === 'replace')
   const result = isReplaced ? [] : [...before]
   for (const item of patch) {
@@ -58,7 +59,7 @@ function mergedList(old: unknown, patch: readonly unknown[], keys: Keys, path: s
     if (at >= 0) result[at] = merged
     else result.push(merged)
   }
-  return result
+  return inOrder(result, patch, before, key)
 }
 
 function deletePrimitives(result: Record<string, unknown>, patch: Body): void {
@@ -68,23 +69,30 @@ function deletePrimitives(result: Record<string, unknown>, patch: Body): void {
   }
 }
 
-/** Items that the order names in that order; others stay behind the one that they followed. */
+/**
+ * Items that the order names come in that order. Each other one keeps its place before those that it stood
+ * before in the live list; where there are none to tell, it comes behind.
+ */
 function inOrder(
   list: readonly unknown[],
   order: readonly unknown[],
+  live: readonly unknown[],
   key: string | undefined,
 ): unknown[] {
   const idOf = (item: unknown) => (key && isRecord(item) ? item[key] : item)
-  const places = order.map(idOf)
-  const known = list.filter(item => places.includes(idOf(item)))
-  known.sort((a, b) => places.indexOf(idOf(a)) - places.indexOf(idOf(b)))
-  const result = [...known]
-  list.forEach((item, i) => {
-    if (places.includes(idOf(item))) return
-    const previous = i === 0 ? undefined : list[i - 1]
-    result.splice(previous === undefined ? 0 : result.indexOf(previous) + 1, 0, item)
-  })
-  return result
+  const [places, former] = [order.map(idOf), live.map(idOf)]
+  const isNamed = (item: unknown) => places.includes(idOf(item))
+  const rankIn = (ids: readonly unknown[]) => (a: unknown, b: unknown) =>
+    ids.indexOf(idOf(a)) - ids.indexOf(idOf(b))
+  const named = list.filter(isNamed).sort(rankIn(places))
+  const others = list.filter(item => !isNamed(item)).sort(rankIn(former))
+  const result: unknown[] = []
+  while (named.length > 0 && others.length > 0) {
+    const [other, next] = [others[0], named[0]].map(item => former.indexOf(idOf(item)))
+    const isBefore = other >= 0 && next >= 0 && other < next
+    result.push(isBefore ? others.shift() : named.shift())
+  }
+  return [...result, ...named, ...others]
 }
 
 function directives(patch: Body, prefix: string): [string, readonly unknown[]][] {

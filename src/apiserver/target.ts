@@ -42,7 +42,7 @@ export function verbOf(
   const verb = name === '' ? collectionVerb(method, isWatch) : objectVerb(method)
   const isEverywhere = kind.namespaced && namespace === ''
   if (verb === undefined || !kind.verbs.includes(verb)) throw methodNotAllowed()
-  if (verb === 'create' && isEverywhere) throw methodNotAllowed()
+  if (verb === 'create' && isEverywhere) throw noSuchPath()
   if (verb === 'delete' && part === 'status') throw methodNotAllowed()
   return verb
 }

@@ -106,8 +106,12 @@ export class Writing {
     this.#admission.checkTrust(user, 'delete', kind, namespace, undefined, before.body)
     const dry = isDry(query) || listAt(options, 'dryRun').includes('All')
     const policy = query.get('propagationPolicy') ?? textAt(options, 'propagationPolicy')
-    if (policy === 'Orphan' && !dry) this.#orphan(before.body)
     const conditions = recordAt(options, 'preconditions') as Preconditions
+    if (policy === 'Orphan' && !dry) {
+      // Nothing is let go for a deletion that is refused.
+      this.#objects.delete(kind, before, conditions, true)
+      this.#orphan(before.body)
+    }
     const after = this.#objects.delete(kind, before, conditions, dry)
     const isThere = this.#objects.find(kind, namespace, name) !== undefined && !dry
     return isThere ? after.text : JSON.stringify(deletedStatus(kind, before.body))
@@ -202,6 +206,7 @@ function checkFrame(kind: Kind, given: Body): void {
     const said = given[name]
     if (said === wanted || (said === undefined && !kind.isCustom)) continue
     if (said === undefined) throw badRequest(`Object '${name}' is missing`)
+    if (kind.isCustom) refuseFor(kind, nameOf(given), [badValue(name, said, `must be ${wanted}`)])
     const what = name === 'kind' ? 'kind' : 'API version'
     throw badRequest(
       `the ${what} in the data (${String(said)}) does not match the expected ${what} (${wanted})`,

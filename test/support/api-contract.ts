@@ -6,6 +6,7 @@
 // the CRDs of deploy/crds and serves everything; `kubernetes`: what that one alone can answer.
 
 import type { ApiCheck } from './api-contract/check.ts'
+import { controllerChecks } from './api-contract/controllers.ts'
 import { discoveryChecks } from './api-contract/discovery.ts'
 import { listChecks } from './api-contract/lists.ts'
 import { patchChecks } from './api-contract/patches.ts'
@@ -20,4 +21,5 @@ export const apiContract: readonly ApiCheck[] = [
   ...patchChecks,
   ...listChecks,
   ...watchChecks,
+  ...controllerChecks,
 ]

@@ -125,7 +125,9 @@ export const discoveryChecks: readonly ApiCheck[] = [
       for (const path of paths) assert.equal((await raw.call('GET', path)).status, 404, path)
       const clusters = collection(api, 'clusters')
       const everywhere = await raw.call('POST', '/apis/submariner.io/v1/clusters', cluster('c1'))
-      refusedWith(everywhere, 405, 'MethodNotAllowed')
+      assert.equal(everywhere.status, 404)
+      const maps = collection(api, 'configmaps')
+      refusedWith(await raw.call('PATCH', maps, {}), 405, 'MethodNotAllowed')
       const missing = await raw.call('GET', `${clusters}/not-there`)
       const words = refusedWith(missing, 404, 'NotFound')
       assert.equal(words, 'clusters.submariner.io "not-there" not found')
@@ -152,6 +154,10 @@ export const discoveryChecks: readonly ApiCheck[] = [
         configMap('large', { text }),
       )
       refusedWith(answer, 413, 'RequestEntityTooLarge')
+      const small = configMap('strange')
+      const stranger = { token: 'of-nobody' }
+      const unknown = await api.raw.call('POST', collection(api, 'configmaps'), small, stranger)
+      refusedWith(unknown, 401, 'Unauthorized')
     },
   },
   {

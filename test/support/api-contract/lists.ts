@@ -95,12 +95,17 @@ export const listChecks: readonly ApiCheck[] = [
       assert.equal((first['items'] as readonly Json[]).length, 2)
       await api.raw.ok('POST', collection(api, 'configmaps'), configMap('paged-4', {}, labels))
       await api.raw.ok('DELETE', `${collection(api, 'configmaps')}/paged-3`)
-      const token = encodeURIComponent(String(meta(first)['continue']))
-      const second = await api.raw.ok('GET', `${path}&limit=2&continue=${token}`)
-      const names = (second['items'] as readonly Json[]).map(item => meta(item)['name'])
+      const names: unknown[] = []
+      let token = String(meta(first)['continue'])
+      // With a selector a server may name a page that is empty.
+      while (token !== '') {
+        const page = `${path}&limit=2&continue=${encodeURIComponent(token)}`
+        const next = await api.raw.ok('GET', page)
+        names.push(...(next['items'] as readonly Json[]).map(item => meta(item)['name']))
+        assert.equal(meta(next)['resourceVersion'], meta(first)['resourceVersion'])
+        token = String(meta(next)['continue'] ?? '')
+      }
       assert.deepEqual(names, ['paged-3', 'paged-5'])
-      assert.equal(meta(second)['resourceVersion'], meta(first)['resourceVersion'])
-      assert.equal(meta(second)['continue'] ?? '', '')
       const now = await namesIn(api, path)
       assert.deepEqual(now, ['paged-1', 'paged-2', 'paged-4', 'paged-5'])
       const wrong = await api.raw.call('GET', `${path}&limit=2&continue=x`)

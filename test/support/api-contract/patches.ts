@@ -76,7 +76,7 @@ export const patchChecks: readonly ApiCheck[] = [
       const patch = { data: { b: '2' }, metadata: { finalizers: ['hawser.test/b'] } }
       const patched = await api.raw.ok('PATCH', `${path}/strategic`, patch, strategic)
       assert.deepEqual(patched['data'], { a: '1', b: '2' })
-      assert.deepEqual(meta(patched)['finalizers'], ['hawser.test/a', 'hawser.test/b'])
+      assert.deepEqual(meta(patched)['finalizers'], ['hawser.test/b', 'hawser.test/a'])
       const fewer = {
         metadata: { '$deleteFromPrimitiveList/finalizers': ['hawser.test/a', 'hawser.test/b'] },
       }
@@ -108,8 +108,16 @@ export const patchChecks: readonly ApiCheck[] = [
         },
       }
       const patched = await api.raw.ok('PATCH', `${path}/keyed`, patch, strategic)
-      const names = (at(patched, 'spec', 'ports') as readonly Json[]).map(({ name }) => name)
-      assert.deepEqual(names, ['metrics', 'tls'])
+      const namesOf = (body: Json) =>
+        (at(body, 'spec', 'ports') as readonly Json[]).map(({ name }) => name)
+      assert.deepEqual(namesOf(patched), ['metrics', 'tls'])
+      // Without an order what is new comes first, and what is there keeps its place.
+      const more = [
+        { name: 'tls', port: 443, protocol: 'TCP' },
+        { name: 'dns', port: 53 },
+      ]
+      const added = await api.raw.ok('PATCH', `${path}/keyed`, { spec: { ports: more } }, strategic)
+      assert.deepEqual(namesOf(added), ['metrics', 'tls', 'dns'])
     },
   },
 ]

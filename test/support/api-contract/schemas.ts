@@ -99,9 +99,15 @@ export const schemaChecks: readonly ApiCheck[] = [
     async run(api) {
       const path = collection(api, 'clusters')
       const other = { ...cluster('kind'), kind: 'Endpoint' }
-      refusedWith(await api.raw.call('POST', path, other), 400, 'BadRequest')
+      const wrong = await api.raw.call('POST', path, other)
+      refusedWith(wrong, 422, 'Invalid')
+      assert.deepEqual(causesOf(wrong), ['kind FieldValueInvalid'])
       const version = { ...cluster('kind'), apiVersion: 'submariner.io/v2' }
-      refusedWith(await api.raw.call('POST', path, version), 400, 'BadRequest')
+      const wrongVersion = await api.raw.call('POST', path, version)
+      assert.ok(wrongVersion.status === 422 || wrongVersion.status === 400, wrongVersion.text)
+      const map = { ...configMap('kind'), kind: 'Secret' }
+      const built = await api.raw.call('POST', collection(api, 'configmaps'), map)
+      refusedWith(built, 400, 'BadRequest')
     },
   },
   {

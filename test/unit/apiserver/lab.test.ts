@@ -92,6 +92,17 @@ test('slices follow Services and Pods', () => {
   assert.deepEqual(items(lab, slices), [])
 })
 
+test('an object that stands in the way of a slice holds up nothing else', () => {
+  const lab = new BareApi('lab')
+  const metadata = { name: 'web-ipv4' }
+  const mine = { metadata, addressType: 'IPv4', endpoints: [] }
+  assert.equal(lab.call('POST', slices, mine).status, 201)
+  assert.equal(lab.call('POST', `${core}/services`, service('web')).status, 201)
+  assert.equal(lab.call('POST', `${core}/services`, service('other')).status, 201)
+  const names = items(lab, slices).map(slice => meta(slice)['name'])
+  assert.deepEqual(names, ['other-ipv4', 'web-ipv4'])
+})
+
 test('a namespace takes what is in it along, and waits for finalizers', () => {
   const lab = new BareApi('lab')
   const namespace = { metadata: { name: 'gone' } }
@@ -102,6 +113,7 @@ test('a namespace takes what is in it along, and waits for finalizers', () => {
   const marked = lab.call('DELETE', '/api/v1/namespaces/gone')
   assert.equal(marked.status, 200)
   assert.notEqual(meta(marked.body)['deletionTimestamp'], undefined)
+  assert.equal(at(marked.body, 'status', 'phase'), 'Terminating')
   assert.equal(lab.call('GET', `${maps}/plain`).status, 404)
   const refused = lab.call('POST', maps, configMap('late'))
   assert.equal(refused.status, 403)

@@ -86,7 +86,7 @@ test('strategic merge patches', () => {
     [
       'a new item is added',
       { ports: ports(['c', 3]) },
-      { ports: ports(['a', 1], ['b', 2], ['c', 3]) },
+      { ports: ports(['c', 3], ['a', 1], ['b', 2]) },
     ],
     ['an item is deleted', { ports: [{ port: 1, $patch: 'delete' }] }, { ports: ports(['b', 2]) }],
     [
