@@ -137,18 +137,25 @@ const lenient: Partial<ConfigOptions> = { onInvalidEntry: 'filter' }
 
 function parsed(library: Library, { path, text }: FileText): KubeConfig {
   const config = new library.KubeConfig()
+  let root: unknown
   try {
+    root = library.loadYaml(text)
     config.loadFromString(text, lenient)
   } catch (error) {
     // Not the message: it shows the lines around the mistake.
     const mark = isRecord(error) && isRecord(error['mark']) ? error['mark'] : {}
-    const line = typeof mark['line'] === 'number' ? ` (line ${mark['line'] + 1})` : ''
-    throw new KubeError('NO_CREDENTIALS', `${path} is no kubeconfig${line}`, {
-      hint: `kubectl --kubeconfig ${path} config view`,
-    })
+    throw noKubeconfig(path, typeof mark['line'] === 'number' ? ` (line ${mark['line'] + 1})` : '')
   }
+  // A file of something else may be YAML too: one long word, for instance.
+  if (!isRecord(root) && text.trim() !== '') throw noKubeconfig(path, '')
   config.makePathsAbsolute(dirname(resolve(path)))
   return config
+}
+
+function noKubeconfig(path: string, where: string): KubeError {
+  return new KubeError('NO_CREDENTIALS', `${path} is no kubeconfig${where}`, {
+    hint: `kubectl --kubeconfig ${path} config view`,
+  })
 }
 
 function firstOfEachName<T extends { readonly name: string }>(entries: readonly T[]): T[] {

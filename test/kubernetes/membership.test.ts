@@ -206,11 +206,7 @@ async function checkGone(broker: ApiServer, id: string): Promise<void> {
     `${brokerObjects}/clusters/${id}`,
     `${brokerObjects}/endpoints/${id}-submariner-cable-${id}-gateway`,
   ]
-  for (const path of paths)
-    await eventually(
-      async () => !(await exists(broker, path)),
-      () => path,
-    )
+  for (const path of paths) await goneAt(broker, path)
 }
 
 async function checkClean(server: ApiServer, nodeName: string): Promise<void> {
@@ -222,11 +218,13 @@ async function checkClean(server: ApiServer, nodeName: string): Promise<void> {
     '/apis/rbac.authorization.k8s.io/v1/clusterroles/hawser-gateway',
     '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/submariners.submariner.io',
   ]
-  for (const path of gone)
-    await eventually(
-      async () => !(await exists(server, path)),
-      () => path,
-    )
+  for (const path of gone) await goneAt(server, path)
+}
+
+/** Controllers do it, in their own time. */
+async function goneAt(server: ApiServer, path: string): Promise<void> {
+  const isGone = async () => !(await exists(server, path))
+  await eventually(isGone, () => path, 120_000)
 }
 
 test('what cannot be is said in a line, with what to do, and a code', async context => {

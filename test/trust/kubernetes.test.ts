@@ -2,7 +2,7 @@
 // what only such a server does: deletes a collection object by object, and a whole namespace.
 
 import assert from 'node:assert/strict'
-import { before, test } from 'node:test'
+import { after, test } from 'node:test'
 import { waitForToken } from '../../src/broker/deploy.ts'
 import { ensure } from '../../src/broker/ensure.ts'
 import { memberAccountManifest } from '../../src/broker/manifests.ts'
@@ -91,17 +91,22 @@ async function enforced(broker: ServerBroker): Promise<void> {
     )
 }
 
-let broker: ServerBroker
+let starting: Promise<ServerBroker> | undefined
 
-before(async () => {
-  broker = await startBroker(servers.get('broker'))
-})
+/** Made by the first test that asks. */
+function started(): Promise<ServerBroker> {
+  starting ??= startBroker(servers.get('broker'))
+  return starting
+}
+
+after(async () => (await starting?.catch(() => undefined))?.close())
 
 for (const attempt of [...attempts, ...roleAttempts]) {
-  test(titleOf(attempt), () => broker.check(attempt))
+  test(titleOf(attempt), async () => (await started()).check(attempt))
 }
 
 test('the API server finds nothing to warn of in the policies', async () => {
+  const broker = await started()
   const path = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies'
   for (const name of ['hawser-broker-owned', 'hawser-broker-imports']) {
     const { status } = (await broker.admin.ok('GET', `${path}/${name}`)) as {
@@ -112,7 +117,7 @@ test('the API server finds nothing to warn of in the policies', async () => {
 })
 
 test('a collection is deleted object by object, each by its own rule', async () => {
-  const server = servers.get('broker')
+  const [server, broker] = [servers.get('broker'), await started()]
   const { token } = await longLivedToken(server, brokerNamespace, 'sweeper')
   const rbac = `/apis/rbac.authorization.k8s.io/v1/namespaces/${brokerNamespace}`
   await broker.admin.ok('POST', `${rbac}/roles`, {
@@ -142,7 +147,7 @@ test('a collection is deleted object by object, each by its own rule', async () 
 })
 
 test('outside of the broker nobody is asked for a label', async () => {
-  const server = servers.get('broker')
+  const [server, broker] = [servers.get('broker'), await started()]
   const namespace = await server.newNamespace()
   const object = clusterObject('c9')
   const made = { ...object, metadata: { name: 'anything', namespace } }
@@ -151,7 +156,7 @@ test('outside of the broker nobody is asked for a label', async () => {
 })
 
 test('the namespace of a broker can be deleted with all that is in it', async () => {
-  const server = servers.get('broker')
+  const [server, broker] = [servers.get('broker'), await started()]
   const client = server.client()
   const namespace = 'another-broker'
   await deployed(client, { namespace })

@@ -125,7 +125,7 @@ test('what is wrong with a kubeconfig is said, and no secret in it', async conte
     [{ environment: { HOME: '/nowhere' } }, 'cannot read /nowhere/.kube/config'],
     [{ path, context: 'other' }, `${path} has no context "other"`],
     [{ path: write('yaml', `users:\n- token: ${secret}\n  :x: [`) }, 'is no kubeconfig (line '],
-    [{ path: write('text', secret) }, 'has no context ""'],
+    [{ path: write('text', secret) }, 'is no kubeconfig'],
     [{ path: write('http', http) }, '"http://127.0.0.1:1" is no https address'],
     [{ path, context: 'fails' }, `the credentials of fails (${path}) by running ${plugin}`],
     [{ path, context: 'printsNoJson' }, `by running ${plugin}`],
