@@ -175,7 +175,8 @@ export class Control {
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#changed.raise()
-    await this.#done
+    // What it ended with, if that was a bug, is said by whoever waits for `done`.
+    await this.#done.catch(() => undefined)
     this.#pings.stop()
     await Promise.all([
       this.#election.stop(),

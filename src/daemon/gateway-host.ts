@@ -109,5 +109,5 @@ function outerMtuBytes({ list, defaults }: Interfaces, own: string): number {
   const wide = leaving.filter(({ isUp, mtuBytes, addresses }) => {
     return isUp && addresses.length > 0 && mtuBytes >= 1280 && mtuBytes <= 65_535
   })
-  return Math.min(usualMtuBytes * 6, ...wide.map(({ mtuBytes }) => mtuBytes))
+  return wide.length === 0 ? usualMtuBytes : Math.min(...wide.map(({ mtuBytes }) => mtuBytes))
 }

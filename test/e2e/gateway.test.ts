@@ -50,7 +50,7 @@ for (const [name, options] of worlds) {
       'east-submariner-cable-east-gateway',
       'west-submariner-cable-west-gateway',
     ])
-    assert.equal(await world.http(east, '/readyz'), 'ok\n')
+    await eventually(async () => (await world.http(east, '/readyz')) === 'ok\n')
     const metrics = await world.http(east, '/metrics')
     assert.match(
       metrics,
@@ -104,7 +104,7 @@ test('traffic goes on without a control daemon and without any API, and a cold s
   await world.startDatapath(east)
   world.startGateway(east)
   await world.untilPings(east, west)
-  assert.equal(await world.http(east, '/readyz'), 'ok\n')
+  await eventually(async () => (await world.http(east, '/readyz')) === 'ok\n')
   assert.match(world.log(east), /this gateway is active/)
   assert.doesNotMatch(world.log(east), /passive/)
 })

@@ -149,7 +149,8 @@ export class ControlWorld {
   /** A pod of one cluster reaches one of the other. */
   async pings(from: Side, to: Side): Promise<boolean> {
     const target = this.#options.family === 6 ? to.podAddress6 : to.podAddress
-    const command = ['ping', '-c', '1', '-W', '1', target]
+    // One answer of three is enough.
+    const command = ['ping', '-c', '3', '-i', '0.2', '-W', '2', target]
     return (await this.spaces.run(from.pod, command)).code === 0
   }
 
@@ -242,6 +243,9 @@ export class ControlWorld {
       SUBMARINER_SERVICECIDR: service,
       SUBMARINER_CABLEDRIVER: this.#options.driver,
       CE_IPSEC_PSK: 'a secret of all',
+      LEADERSHIP_LEASEDURATION: '4',
+      LEADERSHIP_RENEWDEADLINE: '3',
+      LEADERSHIP_RETRYPERIOD: '1',
       BROKER_K8S_APISERVER: url('broker').replace('https://', ''),
       BROKER_K8S_REMOTENAMESPACE: brokerNamespace,
       BROKER_K8S_SECRET: folder('broker'),
