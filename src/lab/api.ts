@@ -6,13 +6,14 @@ import { isRecord, parseJson } from '../kube/errors.ts'
 import { objectName } from '../kube/names.ts'
 import { parseObject } from '../kube/objects.ts'
 import type { Resource, ResourceType } from '../kube/resource-type.ts'
+import { type Endpoint, endpointType } from '../kube/resources/endpoint.ts'
 import { GatewayError } from '../net/errors.ts'
 import { accessFiles, readAccess } from './access.ts'
 import type { Lab } from './lab.ts'
 import { lastWords } from './process.ts'
 import { isAlive, runIn } from './sandbox.ts'
 import { mustFindLab } from './state.ts'
-import type { ClusterPlan } from './topology.ts'
+import { brokerSpace, type ClusterPlan } from './topology.ts'
 
 /** Columns and rows, as `kubectl get` prints them. */
 export interface ApiTable {
@@ -28,7 +29,11 @@ export async function objectsOf<T extends Resource>(
   cluster: ClusterPlan,
   type: ResourceType<T>,
 ): Promise<readonly T[]> {
-  const list = await askApi(lab, cluster, `${operatorObjects}/${type.plural}`, 'application/json')
+  const path = `${operatorObjects}/${type.plural}`
+  return parsedItems(type, await askApi(lab, cluster, path, 'application/json'))
+}
+
+function parsedItems<T extends Resource>(type: ResourceType<T>, list: unknown): readonly T[] {
   const items = isRecord(list) && Array.isArray(list['items']) ? (list['items'] as unknown[]) : []
   return items.flatMap(item => {
     const parsed = parseObject(type, item)
@@ -82,17 +87,29 @@ export async function secretOf(
   return new Map(entries)
 }
 
-async function askApi(
-  lab: Lab,
-  cluster: ClusterPlan,
-  path: string,
-  accept: string,
-): Promise<unknown> {
-  const { space } = cluster.gateway
+/** The Endpoints that the broker has. Throws GatewayError when it does not answer. */
+export async function endpointsOfBroker(lab: Lab): Promise<readonly Endpoint[]> {
+  const path = `/apis/submariner.io/v1/namespaces/${objectName.brokerNamespace}/endpoints`
+  const server = { name: 'the broker', space: brokerSpace }
+  return parsedItems(endpointType, await ask(lab, server, path, 'application/json'))
+}
+
+function askApi(lab: Lab, cluster: ClusterPlan, path: string, accept: string): Promise<unknown> {
+  return ask(lab, { name: cluster.name, space: cluster.gateway.space }, path, accept)
+}
+
+/** An API server by a name for messages, and the space where it and access to it are. */
+interface Server {
+  readonly name: string
+  readonly space: string
+}
+
+async function ask(lab: Lab, server: Server, path: string, accept: string): Promise<unknown> {
+  const { space } = server
   if (!isAlive(lab.sandbox)) mustFindLab(lab.plan.name)
-  const { server, token } = readAccess(lab.sandbox, space)
+  const { server: url, token } = readAccess(lab.sandbox, space)
   const settings = [
-    ['url', `${server}${path}`],
+    ['url', `${url}${path}`],
     ['header', `Authorization: Bearer ${token}`],
     ['header', `Accept: ${accept}`],
     ['cacert', accessFiles.ca],
@@ -100,12 +117,12 @@ async function askApi(
   const input = settings.map(([name, value]) => `${name} = "${value}"\n`).join('')
   const curl = ['curl', '-sS', '--fail-with-body', '-m', '10', '-K', '-']
   const result = await runIn(lab.sandbox, space, curl, { input })
-  if (result.code !== 0) throw notAsked(cluster, path, lastWords(result))
+  if (result.code !== 0) throw notAsked(server, path, lastWords(result))
   return parseJson(result.stdout)
 }
 
-function notAsked(cluster: ClusterPlan, what: string, why: string): GatewayError {
-  return new GatewayError('EFAILED', `the API of ${cluster.name} does not give ${what}: ${why}`)
+function notAsked({ name }: { name: string }, what: string, why: string): GatewayError {
+  return new GatewayError('EFAILED', `the API of ${name} does not give ${what}: ${why}`)
 }
 
 function recordsOf(value: unknown): readonly Record<string, unknown>[] {

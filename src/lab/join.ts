@@ -9,9 +9,12 @@ import { accessFiles } from './access.ts'
 import { secretOf } from './api.ts'
 import { hawser, joinFile } from './daemons.ts'
 import type { Lab } from './lab.ts'
-import { errorIn } from './process.ts'
+import { errorIn, lastWords } from './process.ts'
 import { outsidePath, runIn } from './sandbox.ts'
 import { brokerSpace, type ClusterPlan } from './topology.ts'
+
+/** Twenty clusters on two cores do not hurry. */
+const joinLimitMs = 180_000
 
 /** Throws GatewayError with what join said. */
 export async function joinCluster(lab: Lab, cluster: ClusterPlan): Promise<void> {
@@ -28,9 +31,10 @@ export async function joinCluster(lab: Lab, cluster: ClusterPlan): Promise<void>
     ...['--clustercidr', `${podCidr},${podCidr6}`],
     ...['--servicecidr', `${serviceCidr},${serviceCidr6}`],
   ]
-  const result = await runIn(sandbox, gateway.space, command, { timeoutMs: 60_000 })
+  const result = await runIn(sandbox, gateway.space, command, { timeoutMs: joinLimitMs })
   if (result.code !== 0) {
-    const { error, ...more } = errorIn(result.stderr)
+    const { error, ...more } =
+      result.code === 124 ? { error: lastWords(result) } : errorIn(result.stderr)
     throw new GatewayError('EFAILED', `${name} cannot join: ${error}`, more)
   }
   for (const secret of [objectName.brokerSecret, objectName.pskSecret])

@@ -4,7 +4,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { gatewayType } from '../kube/resources/gateway.ts'
-import { objectsOf } from './api.ts'
+import { endpointsOfBroker, objectsOf } from './api.ts'
 import { brokenConnections } from './connections.ts'
 import { killDaemon } from './daemon.ts'
 import { brokerDaemonName, brokerPort, startBroker } from './daemons.ts'
@@ -89,14 +89,18 @@ async function silentSince(lab: Lab, sinceMs: number): Promise<readonly string[]
   return found.flat()
 }
 
-/** What is not as it was before: gateways without a connection to the broker. */
+/** What is not as it was before: gateways without a connection to it, Endpoints that it has lost. */
 async function missingAtBroker(lab: Lab): Promise<readonly string[]> {
   const filter = ['state', 'established', 'sport', '=', `:${brokerPort}`]
   const sockets = await mustRunIn(lab.sandbox, brokerSpace, ['ss', '-Htn', ...filter])
   const isConnected = ({ wireAddress }: ClusterPlan) => sockets.includes(` ${wireAddress}:`)
-  return lab.plan.clusterPlans
-    .filter(cluster => !isConnected(cluster))
-    .map(({ name }) => `the gateway of ${name} has not come back to it`)
+  const endpoints = await endpointsOfBroker(lab)
+  return lab.plan.clusterPlans.flatMap(cluster => {
+    const { name } = cluster
+    if (!endpoints.some(({ clusterId }) => clusterId === name))
+      return [`it has no Endpoint of ${name}`]
+    return isConnected(cluster) ? [] : [`the gateway of ${name} has not come back to it`]
+  })
 }
 
 /** Looks until nothing is left or the time is up; gives what is left. */

@@ -51,15 +51,20 @@ test('a lab of three clusters with a plain user’s means', async context => {
   assert.equal(proofs.code, 0, proofs.stdout + proofs.stderr)
 })
 
-test('five clusters are a full mesh', async context => {
+test('five clusters are a full mesh, with the cipher that was asked for', async context => {
   const name = uniqueName()
   context.after(() => lab(['down', '--name', name]))
-  await mustUp(name, '--clusters', '5')
+  const cipher = 'chacha20-poly1305'
+  await mustUp(name, '--clusters', '5', '--cipher', cipher)
   const { code, stdout } = await lab(['status', '--name', name, '-o', 'json'])
   assert.equal(code, 0, stdout)
   const { cables } = JSON.parse(stdout)
   const ends = new Set(cables.map((c: { cluster: string; remote: string }) => c.cluster + c.remote))
   assert.equal(ends.size, 5 * 4)
+  assert.ok(
+    cables.every((cable: { cipher: string }) => cable.cipher === cipher),
+    stdout,
+  )
   for (const [from, to] of [
     ['c5', 3],
     ['south', 5],
