@@ -14,7 +14,7 @@ import type { KubeClient } from '../kube/client.ts'
 import { isAway } from '../kube/errors.ts'
 import { Election } from '../kube/lease.ts'
 import type { LeaseTimes } from '../kube/lease-record.ts'
-import { leaseIdentity, objectName } from '../kube/names.ts'
+import { annotation, leaseIdentity, objectName } from '../kube/names.ts'
 import type { Submariner } from '../kube/resources/submariner.ts'
 import { Signal } from '../kube/signal.ts'
 import type { Address } from '../net/address.ts'
@@ -55,14 +55,16 @@ export interface ControlParts {
   readonly log: Log
   /** Of the settings. */
   readonly problems: readonly Problem[]
-  /** The Submariner resource as it was seen; called when it is another one. */
-  readonly noteSubmariner: (submariner: Submariner) => void
+  /** The Submariner resource as it is seen; called when it is another one, or gone. */
+  readonly noteSubmariner: (submariner: Submariner | undefined) => void
   readonly looks?: Looks
 }
 
 /** Between two turns, whatever happens. */
 const turnLeastMs = 20
 const turnMostMs = 1000
+/** For the data path to take tables, at the end. */
+const dropMostMs = 3000
 const stateRetryMs = 5000
 
 export class Control {
@@ -169,15 +171,16 @@ export class Control {
   }
 
   /**
-   * Ends and leaves the data path forwarding by its tables, and the lease as it is. Our Gateway goes
-   * and our Pod is passive: nobody is sent here any more.
+   * Ends and leaves the data path forwarding by its tables, and the lease as it is; or, when the cluster
+   * has left, without cables. Our Gateway goes and our Pod is passive: nobody is sent here any more.
    */
-  async stop(): Promise<void> {
+  async stop({ leaves } = { leaves: false }): Promise<void> {
     this.#isStopping = true
     this.#changed.raise()
     // What it ended with, if that was a bug, is said by whoever waits for `done`.
     await this.#done.catch(() => undefined)
     this.#pings.stop()
+    if (leaves) await this.#dropCables()
     await Promise.all([
       this.#election.stop(),
       this.#executor.stop(),
@@ -186,6 +189,16 @@ export class Control {
       this.#podLabel?.stop('passive'),
       this.#watches.stop(),
     ])
+  }
+
+  /** As far as the data path is there. */
+  async #dropCables(): Promise<void> {
+    const { clock } = this.#parts
+    const untilMs = clock.monotonicMs() + dropMostMs
+    this.#link.want({ device: { listenPort: 0, fwmark: 0 }, cables: [] })
+    while (!this.#link.isInForce && clock.monotonicMs() < untilMs) {
+      await this.#changed.wait(untilMs - clock.monotonicMs())
+    }
   }
 
   async #run(): Promise<void> {
@@ -291,9 +304,10 @@ export class Control {
 
   #noteSubmariner(): void {
     const { submariner } = this.#watches
-    if (submariner === undefined || submariner === this.#submariner) return
+    // It is undefined before the first list, too, and then it was before.
+    if (submariner === this.#submariner) return
     this.#submariner = submariner
-    this.#parts.state.keepSubmariner(submariner)
+    if (submariner !== undefined) this.#parts.state.keepSubmariner(submariner)
     this.#parts.noteSubmariner(submariner)
   }
 
@@ -302,6 +316,7 @@ export class Control {
       ...this.#parts.problems,
       ...this.#parts.state.problems(),
       ...this.#watches.problems(),
+      ...this.#trustProblem(),
       ...this.#leaseProblem(),
       ...this.#link.problems(),
       ...this.#network.problems(),
@@ -311,6 +326,15 @@ export class Control {
       ...this.#pings.problems(),
       ...(this.#plan?.problems ?? []),
     ]
+  }
+
+  /** What join found out about the broker. */
+  #trustProblem(): readonly Problem[] {
+    if (this.#submariner?.meta.annotations[annotation.brokerTrust] !== 'unenforced') return []
+    const message =
+      'nothing keeps a member of this broker from writing what is of another; ' +
+      'try: hawser deploy-broker on Kubernetes 1.30 or later, and join again'
+    return [{ code: 'broker-trust-unenforced', clusterId: '', object: 'submariners', message }]
   }
 
   /** That the API is away the watches say. */

@@ -87,6 +87,11 @@ export class StateDirectory {
     return key
   }
 
+  /** The cluster's own, from its Secret. */
+  keepPrivateKey(key: Uint8Array): void {
+    this.#writeKey(file.privateKey, key)
+  }
+
   /** As it was derived last; for a start at which its Secret cannot be read. */
   presharedKey(): Uint8Array | undefined {
     return this.#readKey(file.presharedKey)
@@ -133,6 +138,12 @@ export class StateDirectory {
 
   keepSubmariner(submariner: Submariner): void {
     this.#write(file.submariner, `${JSON.stringify(submarinerType.serialize(submariner))}\n`)
+  }
+
+  /** The cluster has left: neither its settings nor the others are of any use. */
+  forget(): void {
+    this.#write(file.submariner, '')
+    this.#write(file.remembered, '')
   }
 
   /** Writes what could not be written before. */

@@ -73,9 +73,10 @@ export async function runGatewayDaemon(options: GatewayDaemonOptions): Promise<E
     const settings = await readSettings(options, local, state, signals)
     if (settings === undefined) return exitCode.ok
     const { config } = settings
-    const broker = await brokerClient(access, config.broker, config.control.brokerNamespace)
+    const broker = await brokerClient(access, config.broker, config.control, local)
     if (config.isUninstalling) return await uninstall(config, local, broker, log)
     const presharedKey = await readPsk(config, local, state)
+    if (!config.control.hasStockAgents) await takeClusterKey(config, local, state)
     return await run({ options, settings, state, local, broker, presharedKey }, ending)
   } finally {
     signals.forget()
@@ -95,6 +96,7 @@ async function run(running: Running, ending: PromiseWithResolvers<string>): Prom
   const { options, settings, state, local, broker, presharedKey } = running
   const { log } = options
   const { config } = settings
+  let hasLeft = false
   const control = new Control({
     ...{ local, broker, state, presharedKey, log },
     settings: config.control,
@@ -109,14 +111,19 @@ async function run(running: Running, ending: PromiseWithResolvers<string>): Prom
     clock: systemClock,
     problems: config.problems,
     noteSubmariner: submariner => {
-      if (settings.usesResource && isChanged(options, config, submariner, log)) {
+      if (!settings.usesResource) return
+      if (submariner === undefined) {
+        hasLeft = true
+        ending.resolve('the Submariner resource is gone: this cluster has left the clusterset')
+      } else if (isChanged(options, config, submariner, log)) {
         ending.resolve('the settings in the Submariner resource are others now')
       }
     },
   })
   let http: HttpServer | undefined
   const stop = async () => {
-    await Promise.all([control.stop(), http?.close()])
+    await Promise.all([control.stop({ leaves: hasLeft }), http?.close()])
+    if (hasLeft) state.forget()
     local.close()
     broker.close()
   }
@@ -169,14 +176,16 @@ async function readSettings(
       return { config: required(result), usesResource: true }
     } catch (error) {
       if (!(error instanceof KubeError)) throw error
+      if (error.code === 'NOT_FOUND' || error.code === 'NO_SUCH_KIND') {
+        state.forget()
+        throw configError(alone.errors)
+      }
       const remembered = state.submariner()
       if (remembered !== undefined) {
         log.error(`${error.message}; the settings are those of the last start`)
         const result = gatewayConfig(flags, environment, machine, remembered)
         return { config: required(result), usesResource: true }
       }
-      const isThere = error.code === 'NOT_FOUND' || error.code === 'NO_SUCH_KIND'
-      if (isThere) throw configError(alone.errors)
       if (attempt === 1) log.error(`${configError(alone.errors).message}; ${error.message}`)
       await signals.wait(backoffMs(retries, attempt, Math.random()))
     }
@@ -232,6 +241,22 @@ async function readPskSecret(name: string, local: KubeClient, namespace: string)
     const { value } = await local.get(secretType, { name, namespace }, { limitMs: requestMs })
     if (value.data['psk'] === undefined) throw new Error('there is no psk in it')
     return value.data['psk']
+  }
+}
+
+/** One for all gateways of the cluster, where join has made one and it can be read; else this node's. */
+async function takeClusterKey(
+  { control }: GatewayConfig,
+  local: KubeClient,
+  state: StateDirectory,
+): Promise<void> {
+  const place = { name: objectName.wireguardSecret, namespace: control.namespace }
+  try {
+    const { value } = await local.get(secretType, place, { limitMs: requestMs })
+    const key = value.data['private-key']
+    if (key?.length === 32) state.keepPrivateKey(key)
+  } catch (error) {
+    if (!(error instanceof KubeError)) throw error
   }
 }
 

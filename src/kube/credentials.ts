@@ -211,6 +211,32 @@ export function brokerCredentials(clock: Clock, settings: BrokerSettings): Crede
   })
 }
 
+/** From a Secret that an API server is asked for, where nobody mounts it. */
+export interface SecretSettings {
+  readonly server: string
+  readonly namespace: string
+  /** `ca`: PEM; empty for the system's roots. */
+  readonly read: () => Promise<{ readonly token: string; readonly ca: string }>
+  readonly isInsecure: boolean
+}
+
+/** Throws NO_CREDENTIALS when the settings cannot work. */
+export function secretCredentials(clock: Clock, settings: SecretSettings): Credentials {
+  let ca = ''
+  return fileCredentials(clock, {
+    server: parseServer(settings.server, 'the broker'),
+    namespace: settings.namespace,
+    renewal: 'join the cluster to the broker again: its token is not valid there any more',
+    readToken: async () => {
+      const secret = await settings.read()
+      ca = secret.ca
+      return secret.token
+    },
+    readCa: async () => (ca === '' ? undefined : [checkedCa(ca), ...rootCertificates]),
+    isInsecure: settings.isInsecure,
+  })
+}
+
 async function readBrokerCa(settings: BrokerSettings): Promise<string[] | undefined> {
   const { secretDirectory, ca = '', caFile, trustsSystemRoots } = settings
   const inline = ca === '' ? undefined : pemOf(ca)

@@ -36,6 +36,8 @@ interface Bench {
   readonly path: FakePath
   readonly log: ReturnType<typeof testLog>
   readonly routes: CableRoutes[]
+  /** Of the Submariner resource, as the loop has told: its cluster id, or none. */
+  readonly seen: (string | undefined)[]
   readonly start: () => Control
 }
 
@@ -46,6 +48,7 @@ async function setUp(context: TestContext): Promise<Bench> {
   for (const server of [local, broker]) server.forbids = ({ method }) => method === 'PATCH'
   const directory = join(temporaryDirectory(context), 'state')
   const [path, log, routes] = [new FakePath(), testLog(), [] as CableRoutes[]]
+  const seen: (string | undefined)[] = []
   const start = () =>
     new Control({
       ...{ settings, log, clock: systemClock, presharedKey: new Uint8Array(32) },
@@ -63,17 +66,19 @@ async function setUp(context: TestContext): Promise<Bench> {
         bringUp: async () => undefined,
         applyCableRoutes: async wanted => void routes.push(wanted),
       },
-      noteSubmariner: () => undefined,
+      noteSubmariner: submariner => void seen.push(submariner?.clusterId),
       looks: {
         privateIp: async family => (family === 4 ? parseAddress('192.0.2.1') : undefined),
         interfaceAddresses: () => [parseAddress('10.1.0.1')],
       },
     })
-  return { local, broker, path, log, routes, start }
+  return { local, broker, path, log, routes, seen, start }
 }
 
-const kindOf = (server: FakeApiserver, plural: string) =>
-  server.objects.find(plural === 'leases' ? 'coordination.k8s.io' : 'submariner.io', 'v1', plural)
+const kindOf = (server: FakeApiserver, plural: string, version = 'v1') => {
+  const group = plural === 'leases' ? 'coordination.k8s.io' : 'submariner.io'
+  return server.objects.find(group, version, plural)
+}
 
 function names(server: FakeApiserver, plural: string): string[] {
   const all = { namespace: undefined, labelSelector: '', fieldSelector: '' }
@@ -129,6 +134,31 @@ test('who leads publishes itself and forwards to the others; who loses the lease
     ['info this gateway is active', 'info this gateway is passive'],
   )
   await control.stop()
+  assert.deepEqual(names(local, 'gateways'), [])
+})
+
+test('a cluster that leaves: the settings go, and the cables with them', async context => {
+  const bench = await setUp(context)
+  const { local, broker, seen, start } = bench
+  addWest(broker)
+  local.objects.create(kindOf(local, 'submariners', 'v1alpha1'), 'ns', {
+    metadata: { name: 'submariner', annotations: { 'hawser.io/broker-trust': 'unenforced' } },
+    spec: {
+      ...{ broker: 'k8s', brokerK8sApiServer: 'x:1', brokerK8sRemoteNamespace: 'ns' },
+      ...{ clusterID: 'east', namespace: 'ns', clusterCIDR: '', serviceCIDR: '' },
+      ...{ natEnabled: false, debug: false, ceIPSecDebug: false },
+    },
+  })
+  local.deliver()
+  const control = start()
+  await eventually(() => cables(bench).length === 1 && seen.length === 1)
+  await eventually(() => control.problems.some(({ code }) => code === 'broker-trust-unenforced'))
+  local.objects.delete(kindOf(local, 'submariners', 'v1alpha1'), 'ns', 'submariner')
+  local.deliver()
+  await eventually(() => seen.length === 2)
+  assert.deepEqual(seen, ['east', undefined])
+  await control.stop({ leaves: true })
+  assert.deepEqual(cables(bench), [])
   assert.deepEqual(names(local, 'gateways'), [])
 })
 

@@ -37,6 +37,19 @@ function open(context: TestContext): { path: string; state: StateDirectory } {
   return { path, state: StateDirectory.open(path) }
 }
 
+test('a cluster that has left keeps its key, and neither settings nor others', context => {
+  const { path, state } = open(context)
+  const key = new Uint8Array(32).fill(9)
+  state.keepPrivateKey(key)
+  state.keepRemembered(remembered())
+  state.forget()
+  const again = StateDirectory.open(path)
+  assert.deepEqual(again.privateKey(), key)
+  assert.deepEqual(again.remembered(), { clusters: [], endpoints: [] })
+  assert.equal(again.submariner(), undefined)
+  assert.deepEqual(again.problems(), [])
+})
+
 test('what was kept is there after a restart, for nobody else to read', context => {
   const { path, state } = open(context)
   const key = state.privateKey()

@@ -8,6 +8,7 @@ import {
   type BrokerSettings,
   brokerCredentials,
   inClusterCredentials,
+  secretCredentials,
 } from '../../../src/kube/credentials.ts'
 import { systemClock } from '../../../src/net/clock.ts'
 import { createAuthority } from '../../support/certificates.ts'
@@ -165,6 +166,31 @@ test('broker settings: with or without a scheme, CA as PEM, base64, file or Secr
     assert.deepEqual((await client.list(configMaps)).items, [], JSON.stringify(row))
     assert.equal(client.server, server.url)
   }
+})
+
+test('a Secret that an API server is asked for: read again when its token is refused', async context => {
+  const server = await serve(context)
+  const secret = { token: 'old', ca: server.authority.pem }
+  let reads = 0
+  const credentials = secretCredentials(systemClock, {
+    ...{ server: new URL(server.url).host, namespace: 'ns', isInsecure: false },
+    read: async () => {
+      reads++
+      if (reads > 1) secret.token = 'token-1'
+      return secret
+    },
+  })
+  const client = new KubeClient(credentials, 'test')
+  assert.deepEqual((await client.list(configMaps)).items, [])
+  assert.equal(reads, 2)
+  assert.throws(
+    () =>
+      secretCredentials(systemClock, {
+        ...{ server: 'http://broker', namespace: 'ns', isInsecure: false },
+        read: async () => secret,
+      }),
+    /"http:\/\/broker" is no https address/,
+  )
 })
 
 test('broker settings that cannot work say why', async context => {
