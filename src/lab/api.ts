@@ -72,21 +72,6 @@ export async function clusterIpsOf(
   return ips.filter(ip => typeof ip === 'string').sort((a, b) => a.length - b.length)
 }
 
-/** The data of a Secret of Hawser's, by key. */
-export async function secretOf(
-  lab: Lab,
-  cluster: ClusterPlan,
-  name: string,
-): Promise<ReadonlyMap<string, Buffer>> {
-  const path = `/api/v1/namespaces/${objectName.operatorNamespace}/secrets/${name}`
-  const object = await askApi(lab, cluster, path, 'application/json')
-  const data = isRecord(object) && isRecord(object['data']) ? object['data'] : {}
-  const entries = Object.entries(data).map(
-    ([key, value]) => [key, Buffer.from(String(value), 'base64')] as const,
-  )
-  return new Map(entries)
-}
-
 /** The Endpoints that the broker has. Throws GatewayError when it does not answer. */
 export async function endpointsOfBroker(lab: Lab): Promise<readonly Endpoint[]> {
   const path = `/apis/submariner.io/v1/namespaces/${objectName.brokerNamespace}/endpoints`

@@ -1,12 +1,9 @@
 // Joins a cluster of the lab to its broker, as people do it: with the broker's file, on a machine that
-// has a kubeconfig of the cluster, by `hawser join`. Then the Secrets that a gateway's pod would have are
-// put where the kubelet would mount them.
+// has a kubeconfig of the cluster, by `hawser join`.
 
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
-import { objectName } from '../kube/names.ts'
+import { copyFileSync } from 'node:fs'
 import { GatewayError } from '../net/errors.ts'
 import { accessFiles } from './access.ts'
-import { secretOf } from './api.ts'
 import { hawser, joinFile } from './daemons.ts'
 import type { Lab } from './lab.ts'
 import { errorIn, lastWords } from './process.ts'
@@ -37,14 +34,4 @@ export async function joinCluster(lab: Lab, cluster: ClusterPlan): Promise<void>
       result.code === 124 ? { error: lastWords(result) } : errorIn(result.stderr)
     throw new GatewayError('EFAILED', `${name} cannot join: ${error}`, more)
   }
-  for (const secret of [objectName.brokerSecret, objectName.pskSecret])
-    await mountSecret(lab, cluster, secret)
-}
-
-async function mountSecret(lab: Lab, cluster: ClusterPlan, name: string): Promise<void> {
-  const { space } = cluster.gateway
-  const directory = `/run/secrets/submariner.io/${name}`
-  mkdirSync(outsidePath(lab.sandbox, space, directory), { recursive: true, mode: 0o700 })
-  for (const [key, bytes] of await secretOf(lab, cluster, name))
-    writeFileSync(outsidePath(lab.sandbox, space, `${directory}/${key}`), bytes, { mode: 0o600 })
 }
