@@ -1,6 +1,6 @@
-// The objects of a lab's cluster that Hawser finds there and does not make: a namespace of its own for
-// nothing, two Nodes as their kubelets would have registered them, two Pods that run, and a Service in
-// front of them. As kubelets do, a status is written by itself, through the status subresource.
+// The objects of a lab's cluster that Hawser finds there and does not make: two Nodes as their kubelets
+// would have registered them, two Pods that run, and a Service in front of them. As kubelets do, a status
+// is written by itself, through the status subresource.
 
 import type { Resource, ResourcePlace, ResourceType } from '../kube/resource-type.ts'
 import { newMeta, parseResource } from '../kube/resources/resource.ts'
