@@ -92,7 +92,11 @@ export class Executor {
       await this.#write(write)
       this.#queue.done(this.#nowMs(), id, write)
       this.#failures.delete(id)
-      log.info(`${write.server}: ${write.verb} ${write.key}: ${write.reason}`)
+      // A status is written every few seconds, with the latest round trips.
+      const isStatus = write.verb === 'update' && write.status === true
+      log[isStatus ? 'debug' : 'info'](
+        `${write.server}: ${write.verb} ${write.key}: ${write.reason}`,
+      )
     } catch (error) {
       if (!(error instanceof KubeError)) throw error
       this.#queue.failed(this.#nowMs(), id)

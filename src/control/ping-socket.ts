@@ -6,6 +6,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { closeSync } from 'node:fs'
+import { getSystemErrorName } from 'node:util'
 import { ECHO, type SetupFunctions } from '../native.ts'
 import { type Address, equalBytes, formatAddress } from '../net/address.ts'
 
@@ -64,7 +65,7 @@ export class PingSocket {
       if (sent >= 0) return { ok: true, sentAtMs: sent }
       // ENODEV, EADDRNOTAVAIL and the like: the next ping opens another one.
       this.#close(from)
-      return { ok: false, reason: `errno ${-sent}` }
+      return { ok: false, reason: getSystemErrorName(sent) }
     } catch (error) {
       return { ok: false, reason: error instanceof Error ? error.message : String(error) }
     }

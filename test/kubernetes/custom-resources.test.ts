@@ -5,7 +5,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isRecord } from '../../src/kube/errors.ts'
 import type { Resource, ResourcePlace } from '../../src/kube/resource-type.ts'
-import { resourceTypes } from '../../src/kube/resources/index.ts'
 import {
   coreObject,
   goldenObject,
@@ -16,6 +15,7 @@ import {
 } from '../support/golden-objects.ts'
 import type { ApiServer } from '../support/kubernetes/api-server.ts'
 import { sharedServers } from '../support/kubernetes/servers.ts'
+import { resourceTypes } from '../support/resource-types.ts'
 import { root } from '../support/tree.ts'
 
 interface Definition {

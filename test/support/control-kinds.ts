@@ -1,8 +1,8 @@
 // The kinds that a gateway's control daemon touches, for fake API servers.
 
 import { leaseType } from '../../src/kube/lease-record.ts'
-import { resourceTypes } from '../../src/kube/resources/index.ts'
 import type { FakeKind } from './fake-objects.ts'
+import { resourceTypes } from './resource-types.ts'
 
 const withStatus = ['submariners']
 

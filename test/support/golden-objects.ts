@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { parse, parseAllDocuments } from 'yaml'
 import type { Resource, ResourceType } from '../../src/kube/resource-type.ts'
-import { resourceTypes } from '../../src/kube/resources/index.ts'
+import { resourceTypes } from './resource-types.ts'
 import { filesOf, textOf } from './tree.ts'
 
 const folder = 'test/vectors/submariner/'

@@ -6,7 +6,6 @@ import { test } from 'node:test'
 import * as schemas from 'typebox/schema'
 import { parse } from 'yaml'
 import type { ResourcePlace } from '../../../../src/kube/resource-type.ts'
-import { resourceTypes } from '../../../../src/kube/resources/index.ts'
 import {
   goldenObject,
   goldenObjects,
@@ -15,6 +14,7 @@ import {
   typeOf,
   withValue,
 } from '../../../support/golden-objects.ts'
+import { resourceTypes } from '../../../support/resource-types.ts'
 import { filesOf, textOf } from '../../../support/tree.ts'
 
 interface Schema {

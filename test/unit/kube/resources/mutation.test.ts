@@ -6,10 +6,10 @@ import { test } from 'node:test'
 import type { Parsed, Resource, ResourceType } from '../../../../src/kube/resource-type.ts'
 import { readCidrBook } from '../../../../src/kube/resources/cidr-book.ts'
 import { configMapType } from '../../../../src/kube/resources/config-map.ts'
-import { resourceTypes } from '../../../../src/kube/resources/index.ts'
 import { gatewayOverrides, nodeType } from '../../../../src/kube/resources/node.ts'
 import { coreObject, goldenObject, goldenObjects, typeOf } from '../../../support/golden-objects.ts'
 import { mutated } from '../../../support/json-mutation.ts'
+import { resourceTypes } from '../../../support/resource-types.ts'
 import { seededRandom, testSeed } from '../../../support/rng.ts'
 
 const runsPerObject = 500
