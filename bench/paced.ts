@@ -16,6 +16,7 @@ export interface Paced {
 }
 
 export interface PacedStream {
+  readonly receiverPid: number
   /** Resolves when the stream has run its time. */
   readonly ended: Promise<Paced>
 }
@@ -36,7 +37,7 @@ export async function startPaced(
   const argv = [process.execPath, program, 'send', addresses.pod.b, ...numbers]
   const sender = start(inPod('a', argv))
   await begun(sender)
-  return { ended: finish(sender, receiver) }
+  return { receiverPid: receiver.pid, ended: finish(sender, receiver) }
 }
 
 async function begun(end: Running): Promise<void> {

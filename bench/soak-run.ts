@@ -1,49 +1,38 @@
 // The mixed load of `bench:soak` between two gateways, for as long as it is asked, and what is seen
 // meanwhile:
 //
-//   UDP   paced at half of what the path carries, pod-a to pod-b, each datagram numbered
-//   TCP   at a tenth of what one stream reaches, pod-b to pod-a
+//   UDP   paced at half of what the path carries or another share, pod-a to pod-b, each datagram
+//         numbered
+//   TCP   at a tenth of what one stream reaches, or less as UDP does, pod-b to pod-a
 //   pings ten a second
 //   handshakes  ten a second by other peers of gateway b
 //   snapshots   read back and posted again at both gateways every ten seconds, as control would
 //   ciphers     changed at both ends by `hawser cable set` every few minutes: a re-key under load
 
+import { systemClock } from '../src/net/clock.ts'
 import { GatewayError } from '../src/net/errors.ts'
 import { wipeTables } from '../src/wire/tables.ts'
 import { lastLine, type Running, run, start, stop } from './commands.ts'
 import { type Flood, type FloodCounts, type Stock, startFlood } from './flood-run.ts'
-import { type Gateway, program, readResidentBytes } from './gateway.ts'
+import { type Gateway, program, readAnonymousBytes, readResidentBytes } from './gateway.ts'
+import type { Deed } from './hole-causes.ts'
 import { parseTcp, tcpLoad, udpLoad } from './load.ts'
 import { Meter } from './meter.ts'
-import { addresses, inNode, inPod } from './network.ts'
-import { receiveErrors } from './overflows.ts'
+import { addresses, inPod, type Side } from './network.ts'
+import type { OverflowPlaces, Overflows } from './overflows.ts'
 import { type Paced, startPaced } from './paced.ts'
+import { type Look, seenBetween, watchPath } from './path-watch.ts'
 
 export const udpBytes = 1372
 export const sampleEverySeconds = 10
 export const handshakesPerSecond = 10
 
-/** Something that was done to the gateways. */
-export interface Deed {
-  readonly atMs: number
-  readonly what: 'snapshot' | 'cipher'
-}
-
-/** Resident memory of both gateways, MiB. */
+/** Resident memory of both gateways, MiB, and what of it belongs to no file. */
 export interface Sample {
   readonly atSeconds: number
   readonly a: number
   readonly b: number
-}
-
-/** Packets that the kernel dropped because nobody took them in time. */
-export interface Overflows {
-  /** In front of gateway a's device: its outbound worker did not read. */
-  readonly deviceQueue: number
-  /** At gateway b's socket: its inbound worker did not receive. */
-  readonly gatewaySocket: number
-  /** At the end of the UDP stream. */
-  readonly streamSocket: number
+  readonly anonymous: Readonly<Record<Side, number>>
 }
 
 export interface SoakFigures {
@@ -58,6 +47,14 @@ export interface SoakFigures {
   readonly drops: readonly string[]
   readonly overflows: Overflows
   readonly foreignCores: number
+  readonly gatewayCores: number
+}
+
+/** What is needed to explain the holes. */
+export interface SoakEvidence {
+  /** Monotonic: when the load began. */
+  readonly beginMs: number
+  readonly looks: readonly Look[]
 }
 
 export interface SoakOptions {
@@ -67,26 +64,28 @@ export interface SoakOptions {
   readonly stock: Stock
   readonly sources: readonly string[]
   readonly seconds: number
+  /** Of what the path carries, for UDP. */
+  readonly loadPercent: number
   readonly cipherEverySeconds: number
   readonly say: (text: string) => void
 }
 
 export const cableName = 'other-end'
 const tcpPort = '5401'
-/** UDP has the half: both and what they cost the rest of the machine must fit it. */
-const tcpShare = 10
+/** Of UDP's share: both, and what they cost the rest of the machine, must fit it. */
+const tcpToUdp = 0.2
 const orders = ['aes-256-gcm,chacha20-poly1305', 'chacha20-poly1305,aes-256-gcm'] as const
 
-export async function soak(options: SoakOptions): Promise<SoakFigures> {
-  const { a, b, seconds, say } = options
-  const most = await udpLoad(udpBytes, 2)
-  const udpPerSecond = Math.round(most.receivedPackets / most.seconds / 2)
-  const whole = await tcpLoad(1, 2)
-  const tcpMbit = Math.round((whole.receivedBytes * 8) / 1e6 / whole.seconds / tcpShare)
-  say(`UDP at ${udpPerSecond} packets/s, TCP at ${tcpMbit} Mbit/s, for ${seconds} s`)
+export async function soak(options: SoakOptions): Promise<[SoakFigures, SoakEvidence]> {
+  const { a, b, seconds } = options
+  const { udpPerSecond, tcpMbit } = await rates(options)
   const meter = new Meter({ pids: [a.pid, b.pid], companions: [] })
-  const before = readOverflows(a)
   const stream = await startPaced(udpPerSecond, udpBytes, seconds)
+  const beginMs = systemClock.monotonicMs()
+  const places = {
+    ...{ device: a.device, inNodeA: a.pid, inNodeB: b.pid, inPodB: stream.receiverPid },
+  }
+  const path = watchPath(places, threadsOnPath(places), systemClock.monotonicMs)
   const tcp = startTcp(tcpMbit, seconds)
   const ping = start(
     inPod('a', ['ping', '-q', '-n', '-i', '0.1', '-w', `${seconds}`, addresses.pod.b]),
@@ -94,16 +93,44 @@ export async function soak(options: SoakOptions): Promise<SoakFigures> {
   const flood = await startTrickle(options)
   const { samples, deeds } = await watch(options)
   const udp = await stream.ended
+  const looks = path.end()
   const handshakes = await flood.end()
   const tcpGbitPerSecond = await endTcp(tcp)
   await ping.ended
-  return {
+  const { foreignCores, daemonSeconds, elapsedSeconds } = meter.read()
+  const figures = {
     ...{ udpPerSecond, tcpMbit, samples, deeds, udp, tcpGbitPerSecond, handshakes },
     pings: parsePings(ping.output()),
     drops: await dropsOf([a, b]),
-    overflows: overflowsBetween(before, readOverflows(a)),
-    foreignCores: meter.read().foreignCores,
+    overflows: seenBetween(looks, 0, Number.POSITIVE_INFINITY).overflows,
+    ...{ foreignCores, gatewayCores: daemonSeconds / elapsedSeconds },
   }
+  return [figures, { beginMs, looks }]
+}
+
+/** What the path carries is tried for two seconds each. */
+async function rates({
+  seconds,
+  loadPercent,
+  say,
+}: SoakOptions): Promise<Pick<SoakFigures, 'udpPerSecond' | 'tcpMbit'>> {
+  const share = loadPercent / 100
+  const most = await udpLoad(udpBytes, 2)
+  const udpPerSecond = Math.round((most.receivedPackets / most.seconds) * share)
+  const whole = await tcpLoad(1, 2)
+  const wholeMbit = (whole.receivedBytes * 8) / 1e6 / whole.seconds
+  const tcpMbit = Math.max(1, Math.round(wholeMbit * share * tcpToUdp))
+  say(`UDP at ${udpPerSecond} packets/s, TCP at ${tcpMbit} Mbit/s, for ${seconds} s`)
+  return { udpPerSecond, tcpMbit }
+}
+
+/** The workers that the UDP stream passes, and its end. */
+function threadsOnPath({ inNodeA, inNodeB, inPodB }: OverflowPlaces) {
+  return [
+    { pid: inNodeA, names: 'hawser-outbound' },
+    { pid: inNodeB, names: 'hawser-inbound' },
+    { pid: inPodB, names: '' },
+  ]
 }
 
 async function startTrickle({ b, port, stock, sources }: SoakOptions): Promise<Flood> {
@@ -119,7 +146,6 @@ async function watch(options: SoakOptions): Promise<{ samples: Sample[]; deeds: 
   const beginMs = performance.now()
   const samples: Sample[] = []
   const deeds: Deed[] = []
-  const mib = (gateway: Gateway) => readResidentBytes(gateway.pid) / 2 ** 20
   const turns = Math.floor(seconds / sampleEverySeconds)
   for (let turn = 1; turn < turns; turn++) {
     const dueMs = beginMs + turn * sampleEverySeconds * 1000
@@ -129,7 +155,7 @@ async function watch(options: SoakOptions): Promise<{ samples: Sample[]; deeds: 
       const failure = gateway.failure()
       if (failure !== null) throw new Error(failure)
     }
-    samples.push({ atSeconds, a: mib(a), b: mib(b) })
+    samples.push(sample(atSeconds, a, b))
     deeds.push({ atMs: Date.now(), what: 'snapshot' })
     await Promise.all([repost(a), repost(b)])
     if (atSeconds % cipherEverySeconds === 0) {
@@ -143,6 +169,16 @@ async function watch(options: SoakOptions): Promise<{ samples: Sample[]; deeds: 
     }
   }
   return { samples, deeds }
+}
+
+function sample(atSeconds: number, a: Gateway, b: Gateway): Sample {
+  const mib = (bytes: number) => bytes / 2 ** 20
+  return {
+    atSeconds,
+    a: mib(readResidentBytes(a.pid)),
+    b: mib(readResidentBytes(b.pid)),
+    anonymous: { a: mib(readAnonymousBytes(a.pid)), b: mib(readAnonymousBytes(b.pid)) },
+  }
 }
 
 /** Posts what is in force as the next generation. */
@@ -192,23 +228,6 @@ export function parsePings(output: string): SoakFigures['pings'] {
   const times = /= [\d.]+\/[\d.]+\/([\d.]+)\//.exec(output)
   if (counts === null || times === null) throw new Error('ping did not end as it does')
   return { sent: Number(counts[1]), received: Number(counts[2]), longestMs: Number(times[1]) }
-}
-
-function readOverflows({ device }: Gateway): Overflows {
-  const statistic = `/sys/class/net/${device}/statistics/tx_dropped`
-  return {
-    deviceQueue: Number(run(inNode('a', ['cat', statistic]))),
-    gatewaySocket: receiveErrors(run(inNode('b', ['cat', '/proc/net/snmp']))),
-    streamSocket: receiveErrors(run(inPod('b', ['cat', '/proc/net/snmp']))),
-  }
-}
-
-function overflowsBetween(before: Overflows, after: Overflows): Overflows {
-  return {
-    deviceQueue: after.deviceQueue - before.deviceQueue,
-    gatewaySocket: after.gatewaySocket - before.gatewaySocket,
-    streamSocket: after.streamSocket - before.streamSocket,
-  }
 }
 
 async function dropsOf(gateways: readonly Gateway[]): Promise<string[]> {
