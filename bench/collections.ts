@@ -3,9 +3,9 @@
 //
 // The source is --trace-gc, which names an isolate by its address and tells when a collection ended
 // in whole ms since the isolate was made. support/thread-mark.ts, loaded first in each thread of the
-// gateway, ties the two: it collects once, and once more for each number of its thread, and writes
-// when the last of these had ended. So the count of what the trace calls `testing` names the thread,
-// and the last of them sets its clock.
+// gateway, ties the two: it collects its young objects once, and once more for each number of its
+// thread, and writes when the last of these had ended. So the count of what the trace calls
+// `testing` names the thread, and the last of them sets its clock.
 
 /** Rounding of the trace, and what passes between the end of a collection and the mark. */
 const clockErrorMs = 2
@@ -147,7 +147,7 @@ function parseTrace(output: string): TraceLine[] {
       heapMib: Number(heapMib),
       pauseMs: Number(pauseMs),
       marking: parseMarking(rest),
-      isForced: / testing;/.test(rest),
+      isForced: kind === 'Scavenge' && / testing;/.test(rest),
     }),
   )
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { test } from 'node:test'
 import {
   type Collection,
@@ -131,19 +133,19 @@ test('the pauses of a thread in sum', () => {
   ])
 })
 
-test('the trace of this Node is read, a worker told from the main thread', () => {
-  const program = `
-    const { Worker, isMainThread } = require('node:worker_threads')
+test('the trace of this Node is read, a worker told from the main thread', t => {
+  const folder = mkdtempSync(`${tmpdir()}/hawser-trace-`)
+  t.after(() => rmSync(folder, { recursive: true }))
+  const program = `${folder}/main.cjs`
+  writeFileSync(
+    program,
+    `const { Worker, isMainThread } = require('node:worker_threads')
     if (isMainThread) new Worker(__filename, { name: 'hawser-demo' })
-    else gc({ type: 'major' })`
-  const script = new URL('../../../bench/support/thread-mark.ts', import.meta.url).pathname
-  const code = `const { writeFileSync, mkdtempSync, rmSync } = require('node:fs')
-    const folder = mkdtempSync(require('node:os').tmpdir() + '/hawser-trace-')
-    process.on('exit', () => rmSync(folder, { recursive: true }))
-    writeFileSync(folder + '/main.cjs', process.argv[1])
-    require(folder + '/main.cjs')`
-  const flags = ['--trace-gc', '--expose-gc', `--import=${script}`]
-  const run = spawnSync(process.execPath, [...flags, '-e', code, program], { encoding: 'utf8' })
+    else gc({ type: 'major' })`,
+  )
+  const mark = new URL('../../../bench/support/thread-mark.ts', import.meta.url).pathname
+  const argv = ['--trace-gc', '--expose-gc', `--import=${mark}`, program]
+  const run = spawnSync(process.execPath, argv, { encoding: 'utf8' })
   assert.equal(run.status, 0, run.stderr)
   const told = parseCollections({ output: run.stdout, errors: run.stderr }, 0)
   assert.deepEqual(told.threads, ['hawser-demo', 'main'])

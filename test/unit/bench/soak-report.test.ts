@@ -91,7 +91,7 @@ test('the text has memory, load, collections and holes, those of collections fir
   const text = renderSoak(resultOf())
   assert.match(text, /gateway a +\| +102\.0 \| 100\.0 \| 104\.0/)
   assert.match(text, /of it of no file +\| +51\.0/)
-  assert.match(text, /CPU of both gateways \| 0\.20 of a core/)
+  assert.match(text, /CPU of both gateways +\| +0\.20 of a core/)
   assert.match(text, /a main +\| +3 \| +1 \| +7\.0 \| +9 \| +8\.0/)
   assert.match(text, /a inbound +\| +0 \| +0 \| +0\.0 \| +0 \| +–/)
   assert.match(text, /has no hole/)
