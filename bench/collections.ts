@@ -44,7 +44,7 @@ export interface Trace {
 }
 
 export interface Collections {
-  /** By their ends, those before `sinceMs` left out. */
+  /** By their ends. */
   readonly collections: readonly Collection[]
   /** Every thread that has been told apart. */
   readonly threads: readonly string[]
@@ -77,8 +77,12 @@ const lineForm =
 const markingForm =
   /\(\+ ([\d.]+) ms in \d+ steps since start of marking, biggest step ([\d.]+) ms, walltime since start of marking ([\d.]+) ms\)/
 
-/** The collections that ended behind `sinceMs` on the monotonic clock. */
-export function parseCollections({ output, errors }: Trace, sinceMs: number): Collections {
+/** The collections that ended between two instants of the monotonic clock. */
+export function parseCollections(
+  { output, errors }: Trace,
+  fromMs: number,
+  untilMs: number,
+): Collections {
   const lines = parseTrace(output)
   const marks = parseMarks(errors)
   const threads: string[] = []
@@ -95,7 +99,7 @@ export function parseCollections({ output, errors }: Trace, sinceMs: number): Co
     const madeMs = mark.collectedMs - forced[forced.length - 1].atMs
     for (const { kind, atMs, pauseMs, marking, heapMib } of ofIsolate) {
       const endMs = madeMs + atMs
-      if (endMs <= sinceMs) continue
+      if (endMs < fromMs || endMs > untilMs) continue
       collections.push({ thread: mark.name, kind, endMs, pauseMs, marking, heapMib })
     }
   }

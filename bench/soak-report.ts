@@ -20,6 +20,8 @@ export interface SoakResult extends Omit<SoakFigures, 'udp'> {
   readonly threads: readonly ThreadPauses[]
   /** Why it is not known which collections there were, or null. */
   readonly blind: string | null
+  /** Of the workers that the UDP stream passes. */
+  readonly longestOnPathMs: number
   readonly warmupSeconds: number
 }
 
@@ -49,10 +51,10 @@ export function flatnessOf(
 }
 
 export function judgeSoak(result: SoakResult): Goal[] {
-  const { udp, pings, holes, threads } = result
+  const { udp, pings, holes, longestOnPathMs, queuePackets } = result
   const lostShare = ((udp.lost / udp.sent) * 100).toFixed(4)
   const figure = (what: string, measured: string): Goal => ({ what, wanted: '', measured })
-  const longest = threads.toSorted((x, y) => y.longestMs - x.longestMs).at(0)
+  const queueMs = (queuePackets / result.udpPerSecond) * 1000
   return [
     ...sides.map(side => judgeFlatness(result, side)),
     judgeHoles(result),
@@ -63,10 +65,8 @@ export function judgeSoak(result: SoakResult): Goal[] {
       `${pings.sent - pings.received} of ${pings.sent}, longest ${pings.longestMs} ms`,
     ),
     figure(
-      'longest pause for a collection',
-      longest === undefined
-        ? 'not known'
-        : `${longest.longestMs.toFixed(1)} ms, of ${longest.thread}`,
+      'longest collection of a worker that the stream passes',
+      `${longestOnPathMs.toFixed(1)} ms, and the queue in front of it holds ${queueMs.toFixed(0)} ms`,
     ),
   ]
 }
@@ -179,13 +179,16 @@ function placesOf({ deviceQueue, gatewaySocket, streamSocket }: Overflows): stri
 }
 
 export function notesOnSoak(result: SoakResult): string[] {
-  const { foreignCores, drops, udp, holes, handshakes } = result
+  const { foreignCores, drops, udp, holes, handshakes, failures } = result
   const { deviceQueue, gatewaySocket, streamSocket } = result.overflows
   const notes = [
     ...drops,
     `dropped because nobody took them in time: ${deviceQueue} in front of the device of gateway a, ` +
       `${gatewaySocket} at the socket of gateway b, ${streamSocket} at the end of the UDP stream`,
   ]
+  if (failures.length > 0) {
+    notes.push(`${failures.length} deeds did not come off, the last: ${failures.at(-1)}`)
+  }
   if (holes.length === holesTold) notes.push(`only the first ${holesTold} holes are told apart`)
   const asked = Math.round(result.udpPerSecond * udp.seconds)
   if (udp.sent < asked * 0.99) {

@@ -18,7 +18,7 @@ import { type Gateway, program, readAnonymousBytes, readResidentBytes } from './
 import type { Deed } from './hole-causes.ts'
 import { parseTcp, tcpLoad, udpLoad } from './load.ts'
 import { Meter } from './meter.ts'
-import { addresses, inPod, type Side } from './network.ts'
+import { addresses, inNode, inPod, type Side } from './network.ts'
 import type { OverflowPlaces, Overflows } from './overflows.ts'
 import { type Paced, startPaced } from './paced.ts'
 import { type Look, seenBetween, watchPath } from './path-watch.ts'
@@ -40,6 +40,8 @@ export interface SoakFigures {
   readonly tcpMbit: number
   readonly samples: readonly Sample[]
   readonly deeds: readonly Deed[]
+  /** Deeds that did not come off. */
+  readonly failures: readonly string[]
   readonly udp: Paced
   readonly tcpGbitPerSecond: number
   readonly pings: { readonly sent: number; readonly received: number; readonly longestMs: number }
@@ -48,12 +50,15 @@ export interface SoakFigures {
   readonly overflows: Overflows
   readonly foreignCores: number
   readonly gatewayCores: number
+  /** Packets that the queue in front of gateway a's device holds. */
+  readonly queuePackets: number
 }
 
 /** What is needed to explain the holes. */
 export interface SoakEvidence {
-  /** Monotonic: when the load began. */
+  /** Monotonic: when the load began, and when it was over. */
   readonly beginMs: number
+  readonly endMs: number
   readonly looks: readonly Look[]
 }
 
@@ -91,21 +96,23 @@ export async function soak(options: SoakOptions): Promise<[SoakFigures, SoakEvid
     inPod('a', ['ping', '-q', '-n', '-i', '0.1', '-w', `${seconds}`, addresses.pod.b]),
   )
   const flood = await startTrickle(options)
-  const { samples, deeds } = await watch(options)
+  const { samples, deeds, failures } = await watch(options)
   const udp = await stream.ended
+  const endMs = systemClock.monotonicMs()
   const looks = path.end()
   const handshakes = await flood.end()
   const tcpGbitPerSecond = await endTcp(tcp)
   await ping.ended
   const { foreignCores, daemonSeconds, elapsedSeconds } = meter.read()
   const figures = {
-    ...{ udpPerSecond, tcpMbit, samples, deeds, udp, tcpGbitPerSecond, handshakes },
+    ...{ udpPerSecond, tcpMbit, samples, deeds, failures, udp, tcpGbitPerSecond, handshakes },
     pings: parsePings(ping.output()),
     drops: await dropsOf([a, b]),
+    queuePackets: readQueuePackets(a),
     overflows: seenBetween(looks, 0, Number.POSITIVE_INFINITY).overflows,
     ...{ foreignCores, gatewayCores: daemonSeconds / elapsedSeconds },
   }
-  return [figures, { beginMs, looks }]
+  return [figures, { beginMs, endMs, looks }]
 }
 
 /** What the path carries is tried for two seconds each. */
@@ -141,11 +148,14 @@ async function startTrickle({ b, port, stock, sources }: SoakOptions): Promise<F
 }
 
 /** Samples, deeds and a line of progress a minute, until the time is over. */
-async function watch(options: SoakOptions): Promise<{ samples: Sample[]; deeds: Deed[] }> {
+async function watch(
+  options: SoakOptions,
+): Promise<Pick<SoakFigures, 'samples' | 'deeds' | 'failures'>> {
   const { a, b, seconds, cipherEverySeconds, say } = options
   const beginMs = performance.now()
   const samples: Sample[] = []
   const deeds: Deed[] = []
+  const failures: string[] = []
   const turns = Math.floor(seconds / sampleEverySeconds)
   for (let turn = 1; turn < turns; turn++) {
     const dueMs = beginMs + turn * sampleEverySeconds * 1000
@@ -157,18 +167,18 @@ async function watch(options: SoakOptions): Promise<{ samples: Sample[]; deeds: 
     }
     samples.push(sample(atSeconds, a, b))
     deeds.push({ atMs: Date.now(), what: 'snapshot' })
-    await Promise.all([repost(a), repost(b)])
+    await Promise.all([a, b].map(gateway => tried(failures, () => repost(gateway))))
     if (atSeconds % cipherEverySeconds === 0) {
       deeds.push({ atMs: Date.now(), what: 'cipher' })
       const order = orders[(atSeconds / cipherEverySeconds) % orders.length]
-      for (const gateway of [a, b]) await setCiphers(gateway, order)
+      for (const gateway of [a, b]) await tried(failures, () => setCiphers(gateway, order))
     }
     if (atSeconds % 60 === 0) {
       const { a: atA, b: atB } = samples[samples.length - 1]
       say(`${atSeconds / 60} min  ${atA.toFixed(1)} and ${atB.toFixed(1)} MiB`)
     }
   }
-  return { samples, deeds }
+  return { samples, deeds, failures }
 }
 
 function sample(atSeconds: number, a: Gateway, b: Gateway): Sample {
@@ -178,6 +188,15 @@ function sample(atSeconds: number, a: Gateway, b: Gateway): Sample {
     a: mib(readResidentBytes(a.pid)),
     b: mib(readResidentBytes(b.pid)),
     anonymous: { a: mib(readAnonymousBytes(a.pid)), b: mib(readAnonymousBytes(b.pid)) },
+  }
+}
+
+/** On a busy machine a deed may run out of its time; the gateway lives, and so does the run. */
+async function tried(failures: string[], deed: () => Promise<void>): Promise<void> {
+  try {
+    await deed()
+  } catch (cause) {
+    failures.push(cause instanceof Error ? cause.message : String(cause))
   }
 }
 
@@ -228,6 +247,10 @@ export function parsePings(output: string): SoakFigures['pings'] {
   const times = /= [\d.]+\/[\d.]+\/([\d.]+)\//.exec(output)
   if (counts === null || times === null) throw new Error('ping did not end as it does')
   return { sent: Number(counts[1]), received: Number(counts[2]), longestMs: Number(times[1]) }
+}
+
+function readQueuePackets({ device }: Gateway): number {
+  return Number(run(inNode('a', ['cat', `/sys/class/net/${device}/tx_queue_len`])))
 }
 
 async function dropsOf(gateways: readonly Gateway[]): Promise<string[]> {

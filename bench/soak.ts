@@ -17,7 +17,7 @@ import { explainHoles } from './hole-causes.ts'
 import { reaches } from './load.ts'
 import { addresses, createNetwork, type Side } from './network.ts'
 import { judgeSoak, notesOnSoak, renderSoak, type SoakResult } from './soak-report.ts'
-import { cableName, handshakesPerSecond, soak } from './soak-run.ts'
+import { cableName, handshakesPerSecond, type SoakEvidence, soak } from './soak-run.ts'
 import { type BenchProgram, type Outcome, runBench, type Say } from './stand.ts'
 
 const mtuBytes = 1420
@@ -72,11 +72,13 @@ async function measure(
   const needed = (seconds + 60) * handshakesPerSecond
   const stock = await prepareStock(keys.b.publicKey, trickle, needed)
   const { cipher: cipherEverySeconds, warmup: warmupSeconds, load: loadPercent } = numbers
-  const [figures, { beginMs, looks }] = await soak({
+  const [figures, evidence] = await soak({
     ...{ a, b, port, stock, sources, seconds, loadPercent, cipherEverySeconds, say },
   })
-  const told = await stopAndRead([a, b], beginMs)
+  const { looks } = evidence
+  const told = await stopAndRead([a, b], evidence)
   const { holes, ...udp } = figures.udp
+  const onPath = told.threads.filter(({ thread }) => isOnPath(thread))
   const result: SoakResult = {
     ...figures,
     udp,
@@ -87,6 +89,7 @@ async function measure(
     threads: told.threads,
     blind: told.blind,
     warmupSeconds,
+    longestOnPathMs: Math.max(0, ...onPath.map(({ longestMs }) => longestMs)),
   }
   return { result, goals: judgeSoak(result), notes: notesOnSoak(result) }
 }
@@ -106,8 +109,11 @@ interface Told {
   readonly blind: string | null
 }
 
-/** Stops the gateways, keeps their traces, and reads the collections since the load began. */
-async function stopAndRead(gateways: readonly Gateway[], beginMs: number): Promise<Told> {
+/** Stops the gateways, keeps their traces, and reads the collections under the load. */
+async function stopAndRead(
+  gateways: readonly Gateway[],
+  { beginMs, endMs }: SoakEvidence,
+): Promise<Told> {
   const collections: Collection[] = []
   const threads: ThreadPauses[] = []
   let blind: string | null = null
@@ -117,7 +123,7 @@ async function stopAndRead(gateways: readonly Gateway[], beginMs: number): Promi
     if (!(await gateway.stop())) blind = `gateway ${side} had to be killed`
     const trace = gateway.trace()
     writeFileSync(`${traceFolder}/soak-${side}.trace`, trace.output + trace.errors)
-    const told = parseCollections(trace, beginMs)
+    const told = parseCollections(trace, beginMs, endMs)
     const name = (thread: string) => `${side} ${thread.replace(/^hawser-/, '')}`
     collections.push(...told.collections.map(one => ({ ...one, thread: name(one.thread) })))
     threads.push(...summarizePauses(told).map(one => ({ ...one, thread: name(one.thread) })))

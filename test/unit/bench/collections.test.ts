@@ -49,13 +49,14 @@ test('the number of forced collections names the thread, and the last of them se
     forced(inbound, 34) +
     young(main, 900, 1.5) +
     whole(outbound, 1033, 3.1) +
-    young(inbound, 2034, 0.25)
+    young(inbound, 2034, 0.25) +
+    whole(inbound, 2035, 9)
   const errors =
     mark(1, 'hawser-outbound', 5033) +
     'a line of the log\n' +
     mark(0, 'main', 4047) +
     mark(2, 'hawser-inbound', 6034)
-  const told = parseCollections({ output, errors }, 4500)
+  const told = parseCollections({ output, errors }, 4500, 8034)
   assert.deepEqual(told.threads, ['hawser-inbound', 'hawser-outbound', 'main'])
   assert.equal(told.unplaced, 0)
   const behind = told.collections.filter(({ endMs }) => endMs > 6034)
@@ -80,7 +81,7 @@ test('the number of forced collections names the thread, and the last of them se
 
 test('an isolate that no mark explains is counted, not placed', () => {
   const output = forced(main, 47) + young(outbound, 90, 1) + young(outbound, 91, 1)
-  const told = parseCollections({ output, errors: mark(0, 'main', 1000) }, 0)
+  const told = parseCollections({ output, errors: mark(0, 'main', 1000) }, 0, 5000)
   assert.equal(told.unplaced, 2)
   assert.deepEqual(told.threads, ['main'])
 })
@@ -147,7 +148,11 @@ test('the trace of this Node is read, a worker told from the main thread', t => 
   const argv = ['--trace-gc', '--expose-gc', `--import=${mark}`, program]
   const run = spawnSync(process.execPath, argv, { encoding: 'utf8' })
   assert.equal(run.status, 0, run.stderr)
-  const told = parseCollections({ output: run.stdout, errors: run.stderr }, 0)
+  const told = parseCollections(
+    { output: run.stdout, errors: run.stderr },
+    0,
+    Number.POSITIVE_INFINITY,
+  )
   assert.deepEqual(told.threads, ['hawser-demo', 'main'])
   assert.equal(told.unplaced, 0)
   const major = told.collections.filter(({ kind }) => kind.startsWith('Mark-Compact'))

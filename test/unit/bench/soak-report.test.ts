@@ -22,7 +22,14 @@ function holeOf(lost: number, change: Partial<ExplainedHole> = {}): ExplainedHol
 function resultOf(change: Partial<SoakResult> = {}): SoakResult {
   const memory = [200, 100, 102, 104]
   return {
-    ...{ udpPerSecond: 10_000, tcpMbit: 50, deeds: [], tcpGbitPerSecond: 0.05, drops: [] },
+    ...{
+      udpPerSecond: 10_000,
+      tcpMbit: 50,
+      deeds: [],
+      failures: [],
+      tcpGbitPerSecond: 0.05,
+      drops: [],
+    },
     samples: memory.map((mib, i) => ({
       ...{ atSeconds: i * 10, a: mib, b: 100, anonymous: { a: mib / 2, b: 50 } },
     })),
@@ -32,7 +39,14 @@ function resultOf(change: Partial<SoakResult> = {}): SoakResult {
       ...{ seconds: 1, sent: 10, responses: 10, cookies: 0, inboundSeconds: 0, used: 10 },
       ...{ outboundSeconds: 0, withCookie: 0, proved: 5, provable: 5 },
     },
-    ...{ overflows: none, foreignCores: 0.1, gatewayCores: 0.2, holes: [] },
+    ...{
+      overflows: none,
+      foreignCores: 0.1,
+      gatewayCores: 0.2,
+      holes: [],
+      queuePackets: 500,
+      longestOnPathMs: 7,
+    },
     threads: [
       ...[
         { thread: 'a main', scavenges: 3, markCompacts: 1, longestMs: 7, totalMs: 9, heapMib: 8 },
@@ -82,7 +96,7 @@ test('a hole of a collection misses the goal, and so does not to know', () => {
 })
 
 test('what is reported has no goal', () => {
-  assert.equal(goalOf(resultOf(), /longest pause/).measured, '7.0 ms, of a main')
+  assert.match(goalOf(resultOf(), /longest collection/).measured, /^7\.0 ms, .* holds 50 ms$/)
   assert.equal(goalOf(resultOf(), /lost of the UDP/).measured, '10 (0.1000 %) in 0 holes')
   assert.equal(goalOf(resultOf(), /pings/).measured, '1 of 10, longest 4 ms')
 })
@@ -115,4 +129,6 @@ test('the notes say what disturbed the run', () => {
   assert.ok(notes.includes('disturbed: others used 1.50 of a core on average'))
   assert.ok(notes.includes('the UDP sender was kept from running: it sent 10000 of 20000'))
   assert.ok(notes.includes('x'))
+  const failing = notesOnSoak(resultOf({ failures: ['one', 'two'] }))
+  assert.ok(failing.includes('2 deeds did not come off, the last: two'))
 })
