@@ -63,7 +63,7 @@ export function watchPath(
       // One of the processes has ended: the stream is over, or the run fails and says why.
       clearInterval(timer)
     }
-  }, everyMs)
+  }, everyMs).unref()
   return {
     end() {
       clearInterval(timer)

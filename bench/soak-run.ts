@@ -11,16 +11,18 @@
 
 import { systemClock } from '../src/net/clock.ts'
 import { GatewayError } from '../src/net/errors.ts'
+import { DatapathClient } from '../src/wire/client.ts'
 import { wipeTables } from '../src/wire/tables.ts'
 import { lastLine, type Running, run, start, stop } from './commands.ts'
 import { type Flood, type FloodCounts, type Stock, startFlood } from './flood-run.ts'
 import { type Gateway, program, readAnonymousBytes, readResidentBytes } from './gateway.ts'
 import type { Deed } from './hole-causes.ts'
+import type { Hole } from './holes.ts'
 import { parseTcp, tcpLoad, udpLoad } from './load.ts'
 import { Meter } from './meter.ts'
 import { addresses, inNode, inPod, type Side } from './network.ts'
 import type { OverflowPlaces, Overflows } from './overflows.ts'
-import { type Paced, startPaced } from './paced.ts'
+import { type Paced, type PacedStream, startPaced } from './paced.ts'
 import { type Look, seenBetween, watchPath } from './path-watch.ts'
 
 export const udpBytes = 1372
@@ -73,6 +75,8 @@ export interface SoakOptions {
   readonly loadPercent: number
   readonly cipherEverySeconds: number
   readonly say: (text: string) => void
+  /** Keeps what there is of a run that may not come to its end, once a minute. */
+  readonly keep: (holes: readonly Hole[]) => void
 }
 
 export const cableName = 'other-end'
@@ -96,7 +100,7 @@ export async function soak(options: SoakOptions): Promise<[SoakFigures, SoakEvid
     inPod('a', ['ping', '-q', '-n', '-i', '0.1', '-w', `${seconds}`, addresses.pod.b]),
   )
   const flood = await startTrickle(options)
-  const { samples, deeds, failures } = await watch(options)
+  const { samples, deeds, failures } = await watch(options, stream)
   const udp = await stream.ended
   const endMs = systemClock.monotonicMs()
   const looks = path.end()
@@ -107,7 +111,7 @@ export async function soak(options: SoakOptions): Promise<[SoakFigures, SoakEvid
   const figures = {
     ...{ udpPerSecond, tcpMbit, samples, deeds, failures, udp, tcpGbitPerSecond, handshakes },
     pings: parsePings(ping.output()),
-    drops: await dropsOf([a, b]),
+    drops: (await tried({ failures, say: options.say }, () => dropsOf([a, b]))) ?? [],
     queuePackets: readQueuePackets(a),
     overflows: seenBetween(looks, 0, Number.POSITIVE_INFINITY).overflows,
     ...{ foreignCores, gatewayCores: daemonSeconds / elapsedSeconds },
@@ -150,12 +154,14 @@ async function startTrickle({ b, port, stock, sources }: SoakOptions): Promise<F
 /** Samples, deeds and a line of progress a minute, until the time is over. */
 async function watch(
   options: SoakOptions,
-): Promise<Pick<SoakFigures, 'samples' | 'deeds' | 'failures'>> {
+  stream: PacedStream,
+): Promise<Pick<SoakFigures, 'samples' | 'deeds'> & { failures: string[] }> {
   const { a, b, seconds, cipherEverySeconds, say } = options
   const beginMs = performance.now()
   const samples: Sample[] = []
   const deeds: Deed[] = []
   const failures: string[] = []
+  const record = { failures, say }
   const turns = Math.floor(seconds / sampleEverySeconds)
   for (let turn = 1; turn < turns; turn++) {
     const dueMs = beginMs + turn * sampleEverySeconds * 1000
@@ -167,15 +173,21 @@ async function watch(
     }
     samples.push(sample(atSeconds, a, b))
     deeds.push({ atMs: Date.now(), what: 'snapshot' })
-    await Promise.all([a, b].map(gateway => tried(failures, () => repost(gateway))))
+    await Promise.all([a, b].map(gateway => tried(record, () => repost(gateway))))
     if (atSeconds % cipherEverySeconds === 0) {
       deeds.push({ atMs: Date.now(), what: 'cipher' })
       const order = orders[(atSeconds / cipherEverySeconds) % orders.length]
-      for (const gateway of [a, b]) await tried(failures, () => setCiphers(gateway, order))
+      for (const gateway of [a, b]) await tried(record, () => setCiphers(gateway, order))
     }
     if (atSeconds % 60 === 0) {
       const { a: atA, b: atB } = samples[samples.length - 1]
-      say(`${atSeconds / 60} min  ${atA.toFixed(1)} and ${atB.toFixed(1)} MiB`)
+      const holes = stream.holes()
+      const lost = holes.reduce((sum, hole) => sum + hole.lost, 0)
+      say(
+        `${atSeconds / 60} min  ${atA.toFixed(1)} and ${atB.toFixed(1)} MiB, ` +
+          `${lost} lost in ${holes.length} holes`,
+      )
+      options.keep(holes)
     }
   }
   return { samples, deeds, failures }
@@ -192,24 +204,36 @@ function sample(atSeconds: number, a: Gateway, b: Gateway): Sample {
 }
 
 /** On a busy machine a deed may run out of its time; the gateway lives, and so does the run. */
-async function tried(failures: string[], deed: () => Promise<void>): Promise<void> {
+async function tried<Result>(
+  { failures, say }: { readonly failures: string[]; readonly say: SoakOptions['say'] },
+  deed: () => Promise<Result>,
+): Promise<Result | undefined> {
   try {
-    await deed()
+    return await deed()
   } catch (cause) {
-    failures.push(cause instanceof Error ? cause.message : String(cause))
+    const message = cause instanceof Error ? cause.message : String(cause)
+    failures.push(message)
+    say(`${new Date().toISOString().slice(11, 23)}  ${message}`)
+    return undefined
   }
 }
 
 /** Posts what is in force as the next generation. */
-async function repost({ client }: Gateway): Promise<void> {
-  const tables = await client.readTables({ keys: true })
+async function repost({ socket }: Gateway): Promise<void> {
+  // Of its own each time: one that ran out of its time answers no more.
+  const client = await DatapathClient.connect(socket)
   try {
-    await client.apply({ ...tables, generation: tables.generation + 1 })
+    const tables = await client.readTables({ keys: true })
+    try {
+      await client.apply({ ...tables, generation: tables.generation + 1 })
+    } finally {
+      wipeTables(tables)
+    }
   } catch (cause) {
     // A cipher was changed in between; ten seconds later it is posted with that.
     if (!(cause instanceof GatewayError) || cause.code !== 'STALE') throw cause
   } finally {
-    wipeTables(tables)
+    client.close()
   }
 }
 

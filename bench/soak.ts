@@ -9,11 +9,13 @@ import {
   parseCollections,
   summarizePauses,
   type ThreadPauses,
+  type Trace,
 } from './collections.ts'
 import { type KeyPair, newKeyPair, type Peer, remoteAt, silentPeers, tablesOf } from './fleet.ts'
 import { addSources, prepareStock } from './flood-run.ts'
 import { type Gateway, routeThrough, startGateway } from './gateway.ts'
 import { explainHoles } from './hole-causes.ts'
+import type { Hole } from './holes.ts'
 import { reaches } from './load.ts'
 import { addresses, createNetwork, type Side } from './network.ts'
 import { judgeSoak, notesOnSoak, renderSoak, type SoakResult } from './soak-report.ts'
@@ -74,6 +76,7 @@ async function measure(
   const { cipher: cipherEverySeconds, warmup: warmupSeconds, load: loadPercent } = numbers
   const [figures, evidence] = await soak({
     ...{ a, b, port, stock, sources, seconds, loadPercent, cipherEverySeconds, say },
+    keep: holes => keepSoFar([a, b], holes),
   })
   const { looks } = evidence
   const told = await stopAndRead([a, b], evidence)
@@ -109,6 +112,18 @@ interface Told {
   readonly blind: string | null
 }
 
+function keepSoFar(gateways: readonly Gateway[], holes: readonly Hole[]): void {
+  mkdirSync(traceFolder, { recursive: true })
+  writeFileSync(`${traceFolder}/soak-holes.json`, JSON.stringify(holes))
+  for (const gateway of gateways) keepTrace(gateway)
+}
+
+function keepTrace(gateway: Gateway): Trace {
+  const trace = gateway.trace()
+  writeFileSync(`${traceFolder}/soak-${gateway.side}.trace`, trace.output + trace.errors)
+  return trace
+}
+
 /** Stops the gateways, keeps their traces, and reads the collections under the load. */
 async function stopAndRead(
   gateways: readonly Gateway[],
@@ -121,9 +136,7 @@ async function stopAndRead(
   for (const gateway of gateways) {
     const { side } = gateway
     if (!(await gateway.stop())) blind = `gateway ${side} had to be killed`
-    const trace = gateway.trace()
-    writeFileSync(`${traceFolder}/soak-${side}.trace`, trace.output + trace.errors)
-    const told = parseCollections(trace, beginMs, endMs)
+    const told = parseCollections(keepTrace(gateway), beginMs, endMs)
     const name = (thread: string) => `${side} ${thread.replace(/^hawser-/, '')}`
     collections.push(...told.collections.map(one => ({ ...one, thread: name(one.thread) })))
     threads.push(...summarizePauses(told).map(one => ({ ...one, thread: name(one.thread) })))
