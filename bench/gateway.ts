@@ -7,10 +7,12 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { DatapathClient } from '../src/wire/client.ts'
 import { atEnd, benchFolder } from './clean-up.ts'
+import type { Trace } from './collections.ts'
 import { type Running, start, stop } from './commands.ts'
 import { serving } from './daemons.ts'
 import { deathOf } from './link.ts'
 import { inNode, ipInNode, type Side } from './network.ts'
+import { parseMemoryBytes } from './proc.ts'
 
 export interface Gateway {
   readonly side: Side
@@ -21,22 +23,39 @@ export interface Gateway {
   readonly client: DatapathClient
   /** The last line of a daemon that died, or null. */
   failure(): string | null
-  stop(): Promise<void>
+  /** All that it has written, whole when it has stopped. */
+  trace(): Trace
+  /** Tells whether it ended by itself when it was asked to. */
+  stop(): Promise<boolean>
 }
 
 const uapiFolder = '/var/run/wireguard'
 const mtuBytes = 1420
+/** What V8 has to tell is written at the end, on a machine that may be busy. */
+const stopGraceMs = 10_000
 let hasCleaned = false
 export const program = new URL('../bin/hawser', import.meta.url).pathname
 
-/** Starts `hawser datapath` without tables. `letters` tell its device from others of this bench. */
-export async function startGateway(side: Side, letters: string): Promise<Gateway> {
+/** How bin/hawser starts Node. */
+const startsNode = 'exec "$node" '
+
+/**
+ * Starts `hawser datapath` without tables. `letters` tell its device from others of this bench;
+ * `nodeFlags` are for Node, beside those of bin/hawser.
+ */
+export async function startGateway(
+  side: Side,
+  letters: string,
+  nodeFlags: readonly string[] = [],
+): Promise<Gateway> {
   cleanOnce()
   const device = deviceName(letters)
   const socket = `${benchFolder()}/${device}.sock`
+  const script = withNodeFlags(readFileSync(program, 'utf8'), nodeFlags)
   const daemon = start(
     inNode(side, [
-      ...[program, 'datapath', '--interface', device, '--socket', socket],
+      ...(nodeFlags.length === 0 ? [program] : ['sh', '-c', script, program]),
+      ...['datapath', '--interface', device, '--socket', socket],
       ...['--mtu', String(mtuBytes), '--ephemeral', '--log-level', 'error'],
     ]),
   )
@@ -52,6 +71,13 @@ export async function startGateway(side: Side, letters: string): Promise<Gateway
   }
 }
 
+/** The text of bin/hawser with more flags for Node. */
+export function withNodeFlags(script: string, flags: readonly string[]): string {
+  if (script.split(startsNode).length !== 2) throw new Error('bin/hawser starts Node otherwise')
+  const quoted = flags.map(flag => `'${flag.replaceAll("'", "'\\''")}' `)
+  return script.replace(startsNode, () => startsNode + quoted.join(''))
+}
+
 function cleanOnce(): void {
   if (hasCleaned) return
   hasCleaned = true
@@ -63,7 +89,7 @@ function cleanOnce(): void {
 export async function startWireguard(
   side: Side,
   letters: string,
-): Promise<Pick<Gateway, 'device' | 'pid' | 'failure' | 'stop'>> {
+): Promise<Pick<Gateway, 'device' | 'pid' | 'failure'> & { stop(): Promise<void> }> {
   cleanOnce()
   const device = deviceName(letters)
   const daemon = start(inNode(side, [program, 'wg', '-f', device]), { LOG_LEVEL: 'error' })
@@ -107,9 +133,12 @@ function removeUapiSockets(): void {
 
 /** VmRSS, in bytes. */
 export function readResidentBytes(pid: number): number {
-  const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  if (match === null) throw new Error('no VmRSS in /proc/PID/status')
-  return Number(match[1]) * 1024
+  return parseMemoryBytes(readFileSync(`/proc/${pid}/status`, 'utf8'), 'VmRSS')
+}
+
+/** RssAnon, in bytes: what is resident of no file, which nobody but the process itself changes. */
+export function readAnonymousBytes(pid: number): number {
+  return parseMemoryBytes(readFileSync(`/proc/${pid}/status`, 'utf8'), 'RssAnon')
 }
 
 function handleOf(
@@ -126,9 +155,11 @@ function handleOf(
     socket,
     client,
     failure: () => deathOf(daemon, 'gateway', side),
+    trace: () => ({ output: daemon.output(), errors: daemon.errors() }),
     stop: async () => {
       client.close()
-      await stop(daemon)
+      await stop(daemon, stopGraceMs)
+      return (await daemon.ended) === 0
     },
   }
 }

@@ -8,6 +8,9 @@ export interface Hole {
   readonly lost: number
   /** Since the datagram before. */
   readonly gapMs: number
+  /** Monotonic: when the datagram before was sent, and the one behind the hole came. */
+  readonly sinceMs: number
+  readonly seenMs: number
 }
 
 export interface Received {
@@ -21,7 +24,8 @@ export interface Received {
   readonly highest: number
 }
 
-const holesTold = 10_000
+/** Of more, only the number of what was lost is told. */
+export const holesTold = 10_000
 
 /** Counts what is missing in a row of rising numbers. */
 export class HoleCounter {
@@ -31,6 +35,7 @@ export class HoleCounter {
   #late = 0
   #next = 0
   #lastMs = Number.NaN
+  #lastSentMs = Number.NaN
   #longestGapMs = 0
   #told = 0
 
@@ -38,10 +43,14 @@ export class HoleCounter {
     this.#tellHole = tellHole
   }
 
-  take(number: number, nowMs: number): void {
-    const gapMs = this.#received === 0 ? 0 : nowMs - this.#lastMs
+  /** A datagram with its number, the instant at which it was sent, and that at which it came. */
+  take(number: number, sentMs: number, nowMs: number): void {
+    const isFirst = this.#received === 0
+    const gapMs = isFirst ? 0 : nowMs - this.#lastMs
+    const sinceMs = isFirst ? sentMs : this.#lastSentMs
     this.#received++
     this.#lastMs = nowMs
+    this.#lastSentMs = sentMs
     this.#longestGapMs = Math.max(this.#longestGapMs, gapMs)
     if (number < this.#next) {
       this.#late++
@@ -52,7 +61,8 @@ export class HoleCounter {
     this.#next = number + 1
     if (lost === 0) return
     this.#lost += lost
-    if (this.#told++ < holesTold) this.#tellHole({ kind: 'hole', atMs: Date.now(), lost, gapMs })
+    if (this.#told++ >= holesTold) return
+    this.#tellHole({ kind: 'hole', atMs: Date.now(), lost, gapMs, sinceMs, seenMs: nowMs })
   }
 
   summary(): Received {

@@ -16,6 +16,9 @@ export interface Paced {
 }
 
 export interface PacedStream {
+  readonly receiverPid: number
+  /** Those until now. */
+  holes(): readonly Hole[]
   /** Resolves when the stream has run its time. */
   readonly ended: Promise<Paced>
 }
@@ -36,7 +39,11 @@ export async function startPaced(
   const argv = [process.execPath, program, 'send', addresses.pod.b, ...numbers]
   const sender = start(inPod('a', argv))
   await begun(sender)
-  return { ended: finish(sender, receiver) }
+  return {
+    receiverPid: receiver.pid,
+    holes: () => linesOf<Hole>(receiver, 'hole'),
+    ended: finish(sender, receiver),
+  }
 }
 
 async function begun(end: Running): Promise<void> {

@@ -21,6 +21,8 @@ export interface DeviceCounters {
   readonly receivedPackets: number
   readonly sentBytes: number
   readonly sentPackets: number
+  /** Before they were sent: the device's queue was full. */
+  readonly sentDropped: number
 }
 
 /** /proc/PID/stat. The command is in parentheses and may hold spaces and parentheses itself. */
@@ -52,10 +54,15 @@ export function parseScheduledSeconds(text: string): number {
   return Number(text.split(' ')[0]) / 1e9
 }
 
-/** VmHWM of /proc/PID/status, the peak of resident memory, in bytes. */
-export function parsePeakMemoryBytes(text: string): number {
-  const match = /^VmHWM:\s+(\d+) kB$/m.exec(text)
-  if (match === null) throw new Error('no VmHWM in /proc/PID/status')
+/** The same file: the ms that it could have run, and had no core. */
+export function parseWaitedMs(text: string): number {
+  return Number(text.split(' ')[1]) / 1e6
+}
+
+/** A field of /proc/PID/status in bytes: VmHWM is the peak of resident memory. */
+export function parseMemoryBytes(text: string, field: 'VmHWM' | 'VmRSS' | 'RssAnon'): number {
+  const match = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(text)
+  if (match === null) throw new Error(`no ${field} in /proc/PID/status`)
   return Number(match[1]) * 1024
 }
 
@@ -75,6 +82,7 @@ export function parseDeviceCounters(text: string): Map<string, DeviceCounters> {
       receivedPackets: fields[1],
       sentBytes: fields[8],
       sentPackets: fields[9],
+      sentDropped: fields[11],
     })
   }
   return devices
@@ -99,5 +107,5 @@ export function readBusySeconds(): number {
 }
 
 export function readPeakMemoryBytes(pid: number): number {
-  return parsePeakMemoryBytes(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  return parseMemoryBytes(readFileSync(`/proc/${pid}/status`, 'utf8'), 'VmHWM')
 }

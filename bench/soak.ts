@@ -1,48 +1,50 @@
 // `npm run bench:soak`: an hour of mixed load between two gateways. Whether their memory stays flat,
-// and what is lost of a paced UDP stream: a pause of the garbage collector would be seen as a hole in
-// it (docs/scale.md).
+// and whether a pause of the garbage collector is seen as a hole in a paced UDP stream: the gateways
+// run with V8's trace of its collections (collections.ts, docs/scale.md).
 
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { parsePrefix } from '../src/net/address.ts'
+import {
+  type Collection,
+  parseCollections,
+  summarizePauses,
+  type ThreadPauses,
+  type Trace,
+} from './collections.ts'
 import { type KeyPair, newKeyPair, type Peer, remoteAt, silentPeers, tablesOf } from './fleet.ts'
 import { addSources, prepareStock } from './flood-run.ts'
 import { type Gateway, routeThrough, startGateway } from './gateway.ts'
+import { explainHoles } from './hole-causes.ts'
+import type { Hole } from './holes.ts'
 import { reaches } from './load.ts'
-import { disturbedCores } from './meter.ts'
 import { addresses, createNetwork, type Side } from './network.ts'
-import { renderTable } from './report.ts'
-import {
-  cableName,
-  type Deed,
-  handshakesPerSecond,
-  type Sample,
-  type SoakFigures,
-  soak,
-} from './soak-run.ts'
-import { type BenchProgram, type Goal, type Outcome, runBench, type Say } from './stand.ts'
-import { quantile } from './statistics.ts'
+import { judgeSoak, notesOnSoak, renderSoak, type SoakResult } from './soak-report.ts'
+import { cableName, handshakesPerSecond, type SoakEvidence, soak } from './soak-run.ts'
+import { type BenchProgram, type Outcome, runBench, type Say } from './stand.ts'
 
 const mtuBytes = 1420
 const port = 51_840
-const flatPercent = 5
 const trickleSources = 10
 const tricklePeers = 50
-/** A hole that begins within this after a deed is put down to it. */
-const blameMs = 1000
-const holesShown = 10
+const traceFolder = new URL('../.cache/bench', import.meta.url).pathname
+const threadMark = new URL('support/thread-mark.ts', import.meta.url).pathname
+const traceFlags = ['--trace-gc', '--expose-gc', `--import=${threadMark}`]
 
-type Names = 'minutes' | 'warmup' | 'cipher' | 'peers' | 'prefixes'
+type Names = 'minutes' | 'warmup' | 'load' | 'cipher' | 'peers' | 'prefixes'
 
-interface Result extends SoakFigures {
-  readonly warmupSeconds: number
-}
-
-const program: BenchProgram<Names, Result> = {
+const program: BenchProgram<Names, SoakResult> = {
   name: 'soak',
-  about: 'Mixed load between two gateways for a long time: is memory flat, is a packet lost?',
+  about: 'Mixed load between two gateways for a long time: is memory flat, is a collection seen?',
   programs: ['ip', 'iperf3', 'ping', 'ss'],
   numbers: {
     minutes: { help: 'how long', usual: 60, quick: 3, most: 1440 },
     warmup: { help: 'seconds before memory is judged', usual: 300, quick: 60, most: 3600 },
+    load: {
+      help: 'percent of what the path carries that UDP takes',
+      usual: 50,
+      quick: 50,
+      most: 100,
+    },
     cipher: {
       help: 'seconds between two changes of the cipher',
       usual: 180,
@@ -53,7 +55,7 @@ const program: BenchProgram<Names, Result> = {
     prefixes: { help: 'allowed prefixes of each', usual: 10, quick: 10, most: 1000 },
   },
   measure,
-  render,
+  render: renderSoak,
 }
 
 process.exitCode = await runBench(program, process.argv.slice(2))
@@ -61,21 +63,87 @@ process.exitCode = await runBench(program, process.argv.slice(2))
 async function measure(
   numbers: Readonly<Record<Names, number>>,
   say: Say,
-): Promise<Outcome<Result>> {
+): Promise<Outcome<SoakResult>> {
   const seconds = numbers.minutes * 60
   createNetwork(mtuBytes)
   const sources = addSources(trickleSources)
-  const [a, b] = await Promise.all([startGateway('a', 'sa'), startGateway('b', 'sb')])
+  const [a, b] = await Promise.all([startTraced('a'), startTraced('b')])
   const trickle = Array.from({ length: tricklePeers }, newKeyPair)
   const keys = { a: newKeyPair(), b: newKeyPair() }
   await join({ a, b }, keys, trickle, silentPeers(numbers.peers, numbers.prefixes))
   const needed = (seconds + 60) * handshakesPerSecond
   const stock = await prepareStock(keys.b.publicKey, trickle, needed)
-  const { cipher: cipherEverySeconds, warmup: warmupSeconds } = numbers
-  const figures = await soak({ a, b, port, stock, sources, seconds, cipherEverySeconds, say })
-  await Promise.all([a.stop(), b.stop()])
-  const result = { ...figures, warmupSeconds }
-  return { result, goals: judge(result), notes: notesOf(result) }
+  const { cipher: cipherEverySeconds, warmup: warmupSeconds, load: loadPercent } = numbers
+  const [figures, evidence] = await soak({
+    ...{ a, b, port, stock, sources, seconds, loadPercent, cipherEverySeconds, say },
+    keep: holes => keepSoFar([a, b], holes),
+  })
+  const { looks } = evidence
+  const told = await stopAndRead([a, b], evidence)
+  const { holes, ...udp } = figures.udp
+  const onPath = told.threads.filter(({ thread }) => isOnPath(thread))
+  const result: SoakResult = {
+    ...figures,
+    udp,
+    holes: explainHoles(holes, {
+      ...{ perSecond: figures.udpPerSecond, deeds: figures.deeds, looks, isOnPath },
+      collections: told.collections,
+    }),
+    threads: told.threads,
+    blind: told.blind,
+    warmupSeconds,
+    longestOnPathMs: Math.max(0, ...onPath.map(({ longestMs }) => longestMs)),
+  }
+  return { result, goals: judgeSoak(result), notes: notesOnSoak(result) }
+}
+
+function startTraced(side: Side): Promise<Gateway> {
+  return startGateway(side, `s${side}`, traceFlags)
+}
+
+/** Whether the UDP stream passes a thread of this name. */
+function isOnPath(thread: string): boolean {
+  return /^(?:a outbound|b inbound)/.test(thread)
+}
+
+interface Told {
+  readonly collections: readonly Collection[]
+  readonly threads: readonly ThreadPauses[]
+  readonly blind: string | null
+}
+
+function keepSoFar(gateways: readonly Gateway[], holes: readonly Hole[]): void {
+  mkdirSync(traceFolder, { recursive: true })
+  writeFileSync(`${traceFolder}/soak-holes.json`, JSON.stringify(holes))
+  for (const gateway of gateways) keepTrace(gateway)
+}
+
+function keepTrace(gateway: Gateway): Trace {
+  const trace = gateway.trace()
+  writeFileSync(`${traceFolder}/soak-${gateway.side}.trace`, trace.output + trace.errors)
+  return trace
+}
+
+/** Stops the gateways, keeps their traces, and reads the collections under the load. */
+async function stopAndRead(
+  gateways: readonly Gateway[],
+  { beginMs, endMs }: SoakEvidence,
+): Promise<Told> {
+  const collections: Collection[] = []
+  const threads: ThreadPauses[] = []
+  let blind: string | null = null
+  mkdirSync(traceFolder, { recursive: true })
+  for (const gateway of gateways) {
+    const { side } = gateway
+    if (!(await gateway.stop())) blind = `gateway ${side} had to be killed`
+    const told = parseCollections(keepTrace(gateway), beginMs, endMs)
+    const name = (thread: string) => `${side} ${thread.replace(/^hawser-/, '')}`
+    collections.push(...told.collections.map(one => ({ ...one, thread: name(one.thread) })))
+    threads.push(...summarizePauses(told).map(one => ({ ...one, thread: name(one.thread) })))
+    if (told.unplaced > 0) blind = `gateway ${side} has isolates that no thread explains`
+  }
+  const isSeen = ['a outbound', 'b inbound'].every(name => threads.some(one => one.thread === name))
+  return { collections, threads, blind: isSeen ? blind : 'a worker left no trace' }
 }
 
 async function join(
@@ -98,115 +166,4 @@ async function join(
   routeThrough(gateways.a, [addresses.podNetwork.b])
   routeThrough(gateways.b, [addresses.podNetwork.a])
   if (!reaches()) throw new Error(gateways.a.failure() ?? gateways.b.failure() ?? 'not reached')
-}
-
-interface Flatness {
-  readonly medianMib: number
-  readonly leastMib: number
-  readonly mostMib: number
-  /** The largest distance from the median. */
-  readonly percent: number
-}
-
-function flatnessOf(result: Result, side: Side): Flatness {
-  const judged = result.samples.filter(({ atSeconds }) => atSeconds >= result.warmupSeconds)
-  if (judged.length === 0) throw new Error('no sample behind the warm-up: --minutes is too small')
-  const sorted = judged.map((sample: Sample) => sample[side]).sort((x, y) => x - y)
-  const medianMib = quantile(sorted, 0.5)
-  const [leastMib, mostMib] = [sorted[0], sorted[sorted.length - 1]]
-  const distance = Math.max(medianMib - leastMib, mostMib - medianMib)
-  return { medianMib, leastMib, mostMib, percent: (distance / medianMib) * 100 }
-}
-
-function judge(result: Result): Goal[] {
-  const { udp, pings } = result
-  const flat = (side: Side): Goal => {
-    const { percent } = flatnessOf(result, side)
-    return {
-      what: `memory of gateway ${side}, farthest from its median`,
-      wanted: `at most ${flatPercent} %`,
-      measured: `${percent.toFixed(2)} %`,
-      isReached: percent <= flatPercent,
-    }
-  }
-  const lostShare = ((udp.lost / udp.sent) * 100).toFixed(4)
-  return [
-    flat('a'),
-    flat('b'),
-    { what: 'lost of the UDP stream', wanted: '', measured: `${udp.lost} (${lostShare} %)` },
-    {
-      what: 'longest time without a packet of it',
-      wanted: '',
-      measured: `${udp.longestGapMs.toFixed(1)} ms`,
-    },
-    {
-      what: 'pings lost',
-      wanted: '',
-      measured: `${pings.sent - pings.received} of ${pings.sent}, longest ${pings.longestMs} ms`,
-    },
-  ]
-}
-
-function render(result: Result): string {
-  const { udp, deeds, handshakes } = result
-  const memory = renderTable([
-    ['resident memory, MiB', 'median', 'least', 'most'],
-    ...(['a', 'b'] as const).map(side => {
-      const { medianMib, leastMib, mostMib } = flatnessOf(result, side)
-      return [`gateway ${side}`, ...[medianMib, leastMib, mostMib].map(mib => mib.toFixed(1))]
-    }),
-  ])
-  const count = (what: Deed['what']) => deeds.filter(deed => deed.what === what).length
-  const load = renderTable([
-    ['load', ''],
-    [
-      'UDP',
-      `${udp.sent} sent in ${udp.seconds.toFixed(0)} s, ${result.udpPerSecond} a second asked`,
-    ],
-    ['TCP', `${result.tcpGbitPerSecond.toFixed(2)} Gb/s, ${result.tcpMbit / 1000} asked`],
-    ['handshakes of other peers', `${handshakes.responses} of ${handshakes.sent} answered`],
-    ['snapshots posted again', `${count('snapshot')} at each gateway`],
-    ['cipher changed', `${count('cipher')} times at each gateway`],
-  ])
-  return [memory, load, holesText(result)].join('\n\n')
-}
-
-/** The largest holes of the UDP stream, and what was done right before. */
-function holesText({ udp, deeds }: Result): string {
-  if (udp.holes.length === 0) return 'The UDP stream has no hole.'
-  const cause = (atMs: number) => {
-    const near = deeds.findLast(deed => deed.atMs <= atMs && deed.atMs > atMs - blameMs)
-    return near === undefined ? '–' : near.what
-  }
-  const largest = udp.holes.toSorted((x, y) => y.lost - x.lost).slice(0, holesShown)
-  const table = renderTable([
-    ['hole in the UDP stream', 'lost', 'nothing for, ms', `within ${blameMs} ms of`],
-    ...largest.map(({ atMs, lost, gapMs }) => [
-      new Date(atMs).toISOString().slice(11, 23),
-      String(lost),
-      gapMs.toFixed(1),
-      cause(atMs),
-    ]),
-  ])
-  const afterDeed = udp.holes.filter(({ atMs }) => cause(atMs) !== '–').length
-  const note = `${udp.holes.length} holes, ${afterDeed} of them right behind a deed; the largest:`
-  return `${note}\n\n${table}`
-}
-
-function notesOf(result: Result): string[] {
-  const { foreignCores, drops, udp, handshakes } = result
-  const { deviceQueue, gatewaySocket, streamSocket } = result.overflows
-  const notes = [
-    ...drops,
-    `dropped because nobody took them in time: ${deviceQueue} in front of the device of gateway a, ` +
-      `${gatewaySocket} at the socket of gateway b, ${streamSocket} at the end of the UDP stream`,
-  ]
-  const asked = Math.round(result.udpPerSecond * udp.seconds)
-  if (udp.sent < asked * 0.99) {
-    notes.push(`the UDP sender was kept from running: it sent ${udp.sent} of ${asked}`)
-  }
-  notes.push(`${handshakes.proved} of ${handshakes.provable} sessions of the trickle were proved`)
-  const others = `others used ${foreignCores.toFixed(2)} of a core on average`
-  if (foreignCores > disturbedCores) notes.push(`disturbed: ${others}`)
-  return notes
 }

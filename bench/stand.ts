@@ -79,6 +79,8 @@ export async function runBench<Name extends string, Result>(
     return isMissed ? exitCode.missed : exitCode.reached
   } catch (cause) {
     say(`bench:${name}: ${cause instanceof Error ? cause.message : String(cause)}`)
+    // What still runs would keep this process for ever.
+    endAll()
     if (!(cause instanceof UsageError)) return exitCode.failed
     say(`try: npm run bench:${name} -- --help`)
     return exitCode.usage

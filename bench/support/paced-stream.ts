@@ -1,5 +1,5 @@
 // A UDP stream at a steady rate, and its other end, which counts what is missing. Each datagram
-// begins with its number. The receiver writes one line of JSON for each hole in the numbers: how many
+// begins with its number and the monotonic time at which it was sent. The receiver writes one line of JSON for each hole in the numbers: how many
 // were lost, and how long nothing had come when it was seen; and a summary when it is told to end.
 //
 //   node paced-stream.ts send ADDRESS PORT PACKETS_PER_SECOND BYTES SECONDS
@@ -41,7 +41,7 @@ async function send(
     const last = dueNow - skipped
     while (sent < last) {
       for (let number = sent; number < last && !socket.isFull; number++) {
-        writeNumber(socket.put(remote, bytes), number)
+        writeStamp(socket.put(remote, bytes), number, nowMs)
       }
       const taken = socket.send()
       sent += taken
@@ -60,21 +60,33 @@ async function receive(port: number): Promise<void> {
   let turns = 0
   while (!isEnding) {
     const nowMs = socket.wait(20)
-    socket.take((bytes, at) => counts.take(readNumber(bytes, at), nowMs))
+    socket.take((bytes, at) => counts.take(readNumber(bytes, at), readSentMs(bytes, at), nowMs))
     if (++turns % 16 === 0) await new Promise(resolve => setImmediate(resolve))
   }
   tell(counts.summary())
 }
 
-function writeNumber(bytes: Uint8Array, number: number): void {
+const sentAt = 4
+/** A double, and its bytes. */
+const double = new Float64Array(1)
+const doubleBytes = new Uint8Array(double.buffer)
+
+function writeStamp(bytes: Uint8Array, number: number, sentMs: number): void {
   bytes[0] = number
   bytes[1] = number >>> 8
   bytes[2] = number >>> 16
   bytes[3] = number >>> 24
+  double[0] = sentMs
+  bytes.set(doubleBytes, sentAt)
 }
 
 function readNumber(bytes: Uint8Array, at: number): number {
   return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
+}
+
+function readSentMs(bytes: Uint8Array, at: number): number {
+  for (let i = 0; i < doubleBytes.length; i++) doubleBytes[i] = bytes[at + sentAt + i]
+  return double[0]
 }
 
 function tell(line: object): void {

@@ -3,9 +3,10 @@ import { test } from 'node:test'
 import {
   parseBusySeconds,
   parseDeviceCounters,
-  parsePeakMemoryBytes,
+  parseMemoryBytes,
   parseProcessStat,
   parseScheduledSeconds,
+  parseWaitedMs,
   readBusySeconds,
   readPeakMemoryBytes,
   readProcess,
@@ -28,13 +29,16 @@ test('busy time is all but idle, iowait and guest', () => {
   assert.equal(parseBusySeconds(text), 4.27)
 })
 
-test('a thread’s running time is in nanoseconds', () => {
+test('a thread’s running time, and its waiting time, are in nanoseconds', () => {
   assert.equal(parseScheduledSeconds('1500000000 20 3\n'), 1.5)
+  assert.equal(parseWaitedMs('1500000000 2500000 3\n'), 2.5)
 })
 
-test('peak memory is VmHWM, in bytes', () => {
-  assert.equal(parsePeakMemoryBytes('Name:\tx\nVmPeak:\t 900 kB\nVmHWM:\t   16 kB\n'), 16_384)
-  assert.throws(() => parsePeakMemoryBytes('Name:\tkthreadd\n'), /no VmHWM/)
+test('memory is found by its name, in bytes', () => {
+  const text = 'Name:\tx\nVmPeak:\t 900 kB\nVmHWM:\t   16 kB\nRssAnon:\t   3 kB\n'
+  assert.equal(parseMemoryBytes(text, 'VmHWM'), 16_384)
+  assert.equal(parseMemoryBytes(text, 'RssAnon'), 3072)
+  assert.throws(() => parseMemoryBytes('Name:\tkthreadd\n', 'VmRSS'), /no VmRSS/)
 })
 
 test('device counters are found by name, also where no space follows the colon', () => {
@@ -42,7 +46,7 @@ test('device counters are found by name, also where no space follows the colon',
     'Inter-|   Receive                            |  Transmit',
     ' face |bytes packets errs drop fifo frame compressed multicast|bytes packets errs',
     '    lo:       1       2    0    0    0     0          0         0     3    4 0 0 0 0 0 0',
-    '  wire:123456789012 20 0 0 0 0 0 0 5 6 0 0 0 0 0 0',
+    '  wire:123456789012 20 0 0 0 0 0 0 5 6 0 7 0 0 0 0',
     '',
   ].join('\n')
   const devices = parseDeviceCounters(text)
@@ -52,6 +56,7 @@ test('device counters are found by name, also where no space follows the colon',
     receivedPackets: 20,
     sentBytes: 5,
     sentPackets: 6,
+    sentDropped: 7,
   })
 })
 
