@@ -1,0 +1,73 @@
+// One run: everybody joins, then things go wrong for a while, then nothing does any more, and within a
+// bounded time everything must be as it should, and quiet. A failure tells the seed and what happened.
+
+import { Clusterset } from './clusterset.ts'
+import { unfinished } from './converged.ts'
+import { Trouble } from './trouble.ts'
+
+/** Without trouble, from the first start. */
+const joinMostMs = 30_000
+/** A watch that nobody ends is dead after 90 s; then come waits that have grown. */
+const convergeMostMs = 180_000
+const quietMs = 10_000
+
+export interface RunResult {
+  readonly seed: number
+  /** Virtual. */
+  readonly convergedAfterMs: number
+  readonly requestsInSecond: number
+  readonly requestsInTen: number
+}
+
+/** Throws an Error that tells how to repeat it. */
+export function runSeed(seed: number): RunResult {
+  const set = new Clusterset(seed)
+  const trouble = new Trouble(set)
+  try {
+    for (const cluster of set.clusters) cluster.join()
+    if (!set.oneIn(8)) settle(set, { mostMs: joinMostMs, hasLiar: false })
+    trouble.begin()
+    set.timeline.run(set.timeline.nowMs + set.between(30_000, 90_000))
+    trouble.calm()
+    const calmAtMs = set.timeline.nowMs
+    settle(set, { mostMs: convergeMostMs, hasLiar: true })
+    return {
+      seed,
+      convergedAfterMs: set.timeline.nowMs - calmAtMs - quietMs,
+      requestsInSecond: Math.max(...set.nodes.map(node => node.mostInSecond)),
+      requestsInTen: Math.max(...set.nodes.map(node => node.mostInTen)),
+    }
+  } catch (error) {
+    const what = error instanceof Error ? error.message : String(error)
+    const story = trouble.story.slice(-60).join('\n  ')
+    const hint = `repeat it: HAWSER_SEED=${seed} npm run sim`
+    throw new Error(`seed ${seed}: ${what}\n${hint}\n  ${story}`, { cause: error })
+  }
+}
+
+function settle(
+  set: Clusterset,
+  { mostMs, hasLiar }: { readonly mostMs: number; readonly hasLiar: boolean },
+): void {
+  const { timeline } = set
+  const untilMs = timeline.nowMs + mostMs
+  let sinceMs = Number.POSITIVE_INFINITY
+  let problem: string | undefined
+  while (timeline.nowMs < untilMs) {
+    timeline.run(timeline.nowMs + 1000)
+    problem = unfinished(set, hasLiar) ?? noise(set, sinceMs)
+    if (problem !== undefined) sinceMs = Number.POSITIVE_INFINITY
+    else if (sinceMs === Number.POSITIVE_INFINITY) {
+      sinceMs = timeline.nowMs
+      for (const cluster of set.clusters) cluster.trustedFromMs = timeline.nowMs
+    } else if (timeline.nowMs - sinceMs >= quietMs) return
+  }
+  const processes = set.nodes.map(({ hostname, process }) => `${hostname}: ${process?.describe()}`)
+  const what = problem ?? 'it is not quiet'
+  set.violated(`not converged after ${mostMs / 1000} s: ${what}\n  ${processes.join('\n  ')}`)
+}
+
+/** A write since then that is not made all the time. */
+function noise(set: Clusterset, sinceMs: number): string | undefined {
+  return set.nodes.find(node => node.lastWriteMs > sinceMs)?.lastWrite
+}
