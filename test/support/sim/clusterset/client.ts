@@ -210,10 +210,13 @@ export class SimClient {
     const delayMs = () => 1 + random() * 4
     onRequest(call.method, resourceOf(call.type))
     const body = call.body === undefined ? '' : JSON.stringify(call.body)
-    timeline.after(call.limitMs ?? callLimitMs, () => answer(away('no answer in time')))
+    timeline.after(call.limitMs ?? callLimitMs, () => {
+      if (isOpen && owner.isAlive) answer(away('no answer in time'))
+    })
     timeline.after(delayMs() + server.slownessMs * random(), () => {
       if (link.state === 'hole') return
       if (link.state === 'cut' || !server.isUp) return answer(away('connection refused'))
+      const { api } = server
       const reply = server.handle({
         method: call.method,
         path: pathOf(call),
@@ -227,7 +230,8 @@ export class SimClient {
       if (isLost && random() < 0.5) return
       timeline.after(delayMs() + server.slownessMs * random(), () => {
         if (link.state === 'hole') return
-        const isCut = isLost || link.state === 'cut' || !server.isUp
+        // A server that has started anew knows nothing of this connection.
+        const isCut = isLost || link.state === 'cut' || !server.isUp || server.api !== api
         answer(isCut ? away('the connection was cut') : reply)
       })
     })

@@ -8,7 +8,7 @@ import { formatAddress, formatPrefix } from '../../../../src/net/address.ts'
 import type { SimCluster } from './cluster.ts'
 import type { Clusterset } from './clusterset.ts'
 import { isWireguard, textOf } from './datapath.ts'
-import { liarId, liarSubnet } from './liar.ts'
+import { type Liar, liarId, liarSubnet } from './liar.ts'
 import type { SimNode } from './node.ts'
 import { epochMs } from './server.ts'
 
@@ -69,7 +69,7 @@ function copiesProblem(
   for (const plural of ['clusters', 'endpoints']) {
     const here = server.bodies(kindOf(plural))
     // A copied Endpoint is not believed, and so not copied on.
-    const hasCopy = hasLiar && (plural === 'clusters' || liar.lie === 'foreign-subnet')
+    const hasCopy = hasLiar && (plural === 'clusters' || isBelieved(liar))
     const count = clusters.length + (hasCopy ? 1 : 0)
     if (here.length !== count) return `${id} has ${here.length} ${plural}`
     for (const original of broker.bodies(kindOf(plural))) {
@@ -110,9 +110,9 @@ function tablesProblem(
   const liars = cables.filter(({ name }) => name === liarId)
   const count = clusters.length - 1 + liars.length
   if (cables.length !== count) return `${hostname} has ${cables.length} cables`
-  const expected = hasLiar && liar.lie === 'foreign-subnet' ? [liarSubnet] : []
-  const isBelieved = liars.flatMap(({ allowedIps }) => allowedIps.map(formatPrefix))
-  if (!isDeepStrictEqual(isBelieved, expected)) return `${hostname} believes the liar`
+  const expected = hasLiar && isBelieved(liar) ? [liarSubnet] : []
+  const subnets = liars.flatMap(({ allowedIps }) => allowedIps.map(formatPrefix))
+  if (!isDeepStrictEqual(subnets, expected)) return `${hostname} believes the liar`
   return undefined
 }
 
@@ -164,7 +164,7 @@ function problemsProblem(
   const problems = process?.plan?.problems ?? []
   const codes = problems.filter(({ clusterId }) => clusterId === liarId).map(({ code }) => code)
   const lies = liar.lie === 'foreign-subnet' ? ['owned-subnet', 'foreign-subnet'] : [liar.lie]
-  const missing = hasLiar ? lies.filter(code => !codes.includes(code)) : []
+  const missing = hasLiar && liar.isLying ? lies.filter(code => !codes.includes(code)) : []
   if (missing.length > 0) return `${hostname} does not name ${missing.join()}`
   const hasDead = clusters.some(({ id, nodes }) => id === cluster.id && nodes.some(n => n.isDead))
   const others = problems.filter(
@@ -172,6 +172,11 @@ function problemsProblem(
   )
   if (others.length === 0 && process?.writer.failures.size === 0) return undefined
   return `${hostname} has problems: ${process?.describe()}`
+}
+
+/** As far as its own subnet goes. */
+function isBelieved(liar: Liar): boolean {
+  return liar.lie === 'foreign-subnet' || !liar.isLying
 }
 
 function first<T>(

@@ -15,7 +15,7 @@ import {
   objectName,
   ownCableName,
 } from '../../../../src/kube/names.ts'
-import { parseAddress, parsePrefix } from '../../../../src/net/address.ts'
+import { equalBytes, parseAddress, parsePrefix } from '../../../../src/net/address.ts'
 import type { SimCluster } from './cluster.ts'
 import type { SimServer } from './server.ts'
 
@@ -32,6 +32,7 @@ export class Liar {
   readonly victim: SimCluster
   readonly #broker: SimServer
   readonly #token: string
+  #copied: Uint8Array | undefined
 
   constructor(broker: SimServer, lie: Lie, victim: SimCluster) {
     this.#broker = broker
@@ -55,6 +56,13 @@ export class Liar {
     return true
   }
 
+  /** Whether its lies have to be named: a key that nobody else shows any more is its own. */
+  get isLying(): boolean {
+    if (this.lie !== 'copied-endpoint') return true
+    const key = this.#victimEndpoint()?.backendConfig.publicKey
+    return key !== undefined && this.#copied !== undefined && equalBytes(key, this.#copied)
+  }
+
   /** What the trust rule must refuse: the statuses of the answers. */
   overreach(): readonly number[] {
     const { victim } = this
@@ -75,6 +83,7 @@ export class Liar {
     const isCopy = this.lie === 'copied-endpoint'
     const own = new Uint8Array(32).fill(9)
     const publicKey = isCopy ? this.#victimEndpoint()?.backendConfig.publicKey : own
+    this.#copied ??= publicKey
     return {
       meta: newMeta(name, namespace, { [label.clusterId]: liarId }),
       ...{ clusterId: liarId, cableName: ownCableName(liarId), hostname: 'liar' },

@@ -32,7 +32,7 @@ import { SimReport, SimWriter } from './writer.ts'
 
 /** As the real loop has them; the real one looks every second, this one when a state is different. */
 const turnLeastMs = 20
-const turnMostMs = 5000
+const turnMostMs = 8000
 const pollMs = 1000
 
 interface Check {

@@ -10,6 +10,7 @@ const joinMostMs = 30_000
 /** A watch that nobody ends is dead after 90 s; then come waits that have grown. */
 const convergeMostMs = 180_000
 const quietMs = 10_000
+const never = Number.POSITIVE_INFINITY
 
 export interface RunResult {
   readonly seed: number
@@ -27,7 +28,7 @@ export function runSeed(seed: number): RunResult {
     for (const cluster of set.clusters) cluster.join()
     if (!set.oneIn(8)) settle(set, { mostMs: joinMostMs, hasLiar: false })
     trouble.begin()
-    set.timeline.run(set.timeline.nowMs + set.between(30_000, 90_000))
+    set.timeline.run(set.timeline.nowMs + set.between(20_000, 60_000))
     trouble.calm()
     const calmAtMs = set.timeline.nowMs
     settle(set, { mostMs: convergeMostMs, hasLiar: true })
@@ -51,16 +52,21 @@ function settle(
 ): void {
   const { timeline } = set
   const untilMs = timeline.nowMs + mostMs
-  let sinceMs = Number.POSITIVE_INFINITY
+  let sinceMs = never
   let problem: string | undefined
   while (timeline.nowMs < untilMs) {
     timeline.run(timeline.nowMs + 1000)
-    problem = unfinished(set, hasLiar) ?? noise(set, sinceMs)
-    if (problem !== undefined) sinceMs = Number.POSITIVE_INFINITY
-    else if (sinceMs === Number.POSITIVE_INFINITY) {
+    problem = noise(set, sinceMs)
+    const isQuiet = problem === undefined && timeline.nowMs - sinceMs >= quietMs
+    // It was as it should; whether it still is, is looked at when it has been quiet for long enough.
+    if (sinceMs !== never && problem === undefined && !isQuiet) continue
+    problem ??= unfinished(set, hasLiar)
+    if (problem !== undefined) sinceMs = never
+    else if (isQuiet) return
+    else {
       sinceMs = timeline.nowMs
       for (const cluster of set.clusters) cluster.trustedFromMs = timeline.nowMs
-    } else if (timeline.nowMs - sinceMs >= quietMs) return
+    }
   }
   const processes = set.nodes.map(({ hostname, process }) => `${hostname}: ${process?.describe()}`)
   const what = problem ?? 'it is not quiet'
