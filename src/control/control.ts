@@ -25,7 +25,7 @@ import { DatapathLink } from './datapath-link.ts'
 import { Executor } from './executor.ts'
 import { GatewayReport } from './gateway-report.ts'
 import { publicKeyOf } from './keys.ts'
-import { whoLeads } from './leading.ts'
+import { hasSuccessor, publishedHost, whoLeads } from './leading.ts'
 import { CableLinks } from './links.ts'
 import type { DatapathConnection, HostNetwork, Log } from './parts.ts'
 import type { PingNative } from './ping-socket.ts'
@@ -88,6 +88,8 @@ export class Control {
   #plan: Plan | undefined
   /** Undefined: nobody knows yet who leads. */
   #isActive: boolean | undefined
+  /** Whether our Endpoint on the broker has named us since we lead. */
+  #wasNamed = false
   #problems: readonly Problem[] = []
   #isStopping = false
   #turns = 0
@@ -227,6 +229,7 @@ export class Control {
   #decide(): void {
     const { state, settings, log } = this.#parts
     const before = this.#isActive
+    this.#lookForSuccessor()
     const identity = leaseIdentity(settings.hostname)
     const { isActive, keeps } = whoLeads(before, this.#election.leadership(), identity)
     if (keeps.what === 'epoch') state.keepHeldEpoch(keeps.epoch)
@@ -234,6 +237,18 @@ export class Control {
     this.#isActive = isActive
     if (before !== this.#isActive)
       log.info(`this gateway is ${this.#isActive ? 'active' : 'passive'}`)
+  }
+
+  #lookForSuccessor(): void {
+    const { settings, state } = this.#parts
+    const { clusterId, hostname } = settings
+    const leadership = this.#election.leadership()
+    const named = publishedHost(this.#watches.broker.endpoints, clusterId, hostname)
+    if (hasSuccessor(leadership, named, hostname, this.#wasNamed)) {
+      this.#election.hearSuccessor()
+      state.keepHeldEpoch(undefined)
+    }
+    this.#wasNamed = leadership.state !== 'standby' && (this.#wasNamed || named === hostname)
   }
 
   #world(isActive: boolean): World {
