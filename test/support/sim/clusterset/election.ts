@@ -40,6 +40,11 @@ export class SimElection {
     return this.#state.leadership()
   }
 
+  hearSuccessor(): void {
+    this.#state.hearSuccessor(this.#parts.timeline.nowMs)
+    this.#note()
+  }
+
   stop(): void {
     this.#alarm.off()
   }

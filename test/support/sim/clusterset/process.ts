@@ -3,7 +3,7 @@
 // every few seconds. It ends by being killed: what is left of it is the disk and the data path.
 
 import { isDeepStrictEqual } from 'node:util'
-import { whoLeads } from '../../../../src/control/leading.ts'
+import { hasSuccessor, publishedHost, whoLeads } from '../../../../src/control/leading.ts'
 import { CableLinks } from '../../../../src/control/links.ts'
 import { Pinger } from '../../../../src/control/pinger.ts'
 import { reconcile } from '../../../../src/control/reconcile.ts'
@@ -59,6 +59,7 @@ export class SimProcess {
   #applied: { readonly tables: PlannedTables; readonly generation: number } | undefined
   #wanted: PlannedTables | undefined
   #states = ''
+  #wasNamed = false
 
   constructor(node: SimNode) {
     this.#node = node
@@ -155,6 +156,14 @@ export class SimProcess {
 
   #decide(): void {
     const { disk, hostname } = this.#node
+    const { clusterId } = this.#node.settings
+    const leadership = this.election.leadership()
+    const named = publishedHost(this.#watches.brokerEndpoints.known, clusterId, hostname)
+    if (hasSuccessor(leadership, named, hostname, this.#wasNamed)) {
+      this.election.hearSuccessor()
+      disk.heldEpoch = undefined
+    }
+    this.#wasNamed = leadership.state !== 'standby' && (this.#wasNamed || named === hostname)
     const identity = leaseIdentity(hostname)
     const { isActive, keeps } = whoLeads(this.isActive, this.election.leadership(), identity)
     if (keeps.what === 'epoch') disk.heldEpoch = keeps.epoch
