@@ -42,7 +42,6 @@ interface Compiled {
 const compiledSchemas = new WeakMap<Kind, Compiled>()
 
 export class Schemas {
-
   fit(kind: Kind, body: Body): Fitted {
     const { schema, validator } = this.#of(kind)
     const unknown: string[] = []

@@ -4,7 +4,12 @@
 
 import type { ApiAnswer } from '../../../../src/apiserver/api.ts'
 import type { ObjectName, Page, Scope, Stored } from '../../../../src/kube/client.ts'
-import { answerError, type CallName, callError, type KubeError } from '../../../../src/kube/errors.ts'
+import {
+  answerError,
+  type CallName,
+  callError,
+  type KubeError,
+} from '../../../../src/kube/errors.ts'
 import { completed, parseObject, withMeta } from '../../../../src/kube/objects.ts'
 import type { Resource, ResourcePlace, ResourceType } from '../../../../src/kube/resource-type.ts'
 import type { Link } from './link.ts'

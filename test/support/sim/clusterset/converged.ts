@@ -41,10 +41,14 @@ function brokerProblem(
   active: ReadonlyMap<string, SimNode>,
   hasLiar: boolean,
 ): string | undefined {
-  const bodies = { clusters: broker.bodies(kindOf('clusters')), endpoints: broker.bodies(kindOf('endpoints')) }
+  const bodies = {
+    clusters: broker.bodies(kindOf('clusters')),
+    endpoints: broker.bodies(kindOf('endpoints')),
+  }
   const count = clusters.length + (hasLiar ? 1 : 0)
   if (bodies.clusters.length !== count) return `the broker has ${bodies.clusters.length} Clusters`
-  if (bodies.endpoints.length !== count) return `the broker has ${bodies.endpoints.length} Endpoints`
+  if (bodies.endpoints.length !== count)
+    return `the broker has ${bodies.endpoints.length} Endpoints`
   return first(clusters, ({ id, subnets }) => {
     const isOurs = (body: Body) => textAt(body, 'metadata', 'labels', label.clusterId) === id
     const cluster = bodies.clusters.find(isOurs)
@@ -179,10 +183,7 @@ function isBelieved(liar: Liar): boolean {
   return liar.lie === 'foreign-subnet' || !liar.isLying
 }
 
-function first<T>(
-  list: readonly T[],
-  find: (item: T) => string | undefined,
-): string | undefined {
+function first<T>(list: readonly T[], find: (item: T) => string | undefined): string | undefined {
   for (const item of list) {
     const found = find(item)
     if (found !== undefined) return found

@@ -3,11 +3,6 @@
 // about clusters older than themselves, and their own gateways put that right. What no member may
 // write at all is tried, too.
 
-import { clusterType } from '../../../../src/kube/resources/cluster.ts'
-import { emptyBackendConfig } from '../../../../src/kube/resources/backend-config.ts'
-import { type Endpoint, endpointType, noAddresses } from '../../../../src/kube/resources/endpoint.ts'
-import { withMeta } from '../../../../src/kube/objects.ts'
-import { newMeta } from '../../../../src/kube/resources/resource.ts'
 import {
   endpointName,
   label,
@@ -15,6 +10,15 @@ import {
   objectName,
   ownCableName,
 } from '../../../../src/kube/names.ts'
+import { withMeta } from '../../../../src/kube/objects.ts'
+import { emptyBackendConfig } from '../../../../src/kube/resources/backend-config.ts'
+import { clusterType } from '../../../../src/kube/resources/cluster.ts'
+import {
+  type Endpoint,
+  endpointType,
+  noAddresses,
+} from '../../../../src/kube/resources/endpoint.ts'
+import { newMeta } from '../../../../src/kube/resources/resource.ts'
 import { equalBytes, parseAddress, parsePrefix } from '../../../../src/net/address.ts'
 import type { SimCluster } from './cluster.ts'
 import type { SimServer } from './server.ts'

@@ -16,11 +16,11 @@ import type {
   World,
 } from '../../../../src/control/world.ts'
 import { leaseIdentity, objectName } from '../../../../src/kube/names.ts'
+import type { Resource, ResourceType } from '../../../../src/kube/resource-type.ts'
 import { clusterType } from '../../../../src/kube/resources/cluster.ts'
 import { endpointType, noAddresses } from '../../../../src/kube/resources/endpoint.ts'
 import { gatewayType } from '../../../../src/kube/resources/gateway.ts'
 import { nodeType } from '../../../../src/kube/resources/node.ts'
-import type { Resource, ResourceType } from '../../../../src/kube/resource-type.ts'
 import { equalBytes } from '../../../../src/net/address.ts'
 import type { DatapathStatus } from '../../../../src/tables/status.ts'
 import { SimClient } from './client.ts'

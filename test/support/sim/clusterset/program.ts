@@ -47,25 +47,24 @@ async function main(given: readonly string[]): Promise<number> {
 
 /** `note` says whether to go on. */
 async function runAll(first: number, count: number, note: (told: Told) => boolean) {
-  const workers = Math.min(count, availableParallelism())
-  let next = first
-  const runOne = async (worker: Worker) => {
-    for (let goesOn = true; goesOn && next < first + count; ) {
-      const told = new Promise<Told>((resolve, reject) => {
-        worker.once('message', resolve)
-        worker.once('error', reject)
-      })
-      worker.postMessage(next++)
-      goesOn = note(await told)
-      worker.removeAllListeners()
-      if (!goesOn) next = first + count
-    }
-    await worker.terminate()
-  }
   const program = fileURLToPath(import.meta.url)
-  await Promise.all(
-    Array.from({ length: workers }, (_, index) => runOne(new Worker(program, { workerData: index }))),
-  )
+  let next = first
+  const runOne = (index: number) =>
+    new Promise<void>((resolve, reject) => {
+      const worker = new Worker(program, { workerData: index })
+      const goOn = () => {
+        if (next < first + count) worker.postMessage(next++)
+        else void worker.terminate().then(() => resolve(), reject)
+      }
+      worker.on('message', (told: Told) => {
+        if (!note(told)) next = first + count
+        goOn()
+      })
+      worker.on('error', reject)
+      goOn()
+    })
+  const workers = Math.min(count, availableParallelism())
+  await Promise.all(Array.from({ length: workers }, (_, index) => runOne(index)))
 }
 
 function work(): void {

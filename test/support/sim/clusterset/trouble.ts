@@ -3,8 +3,8 @@
 
 import type { SimCluster } from './cluster.ts'
 import { type Clusterset, pathKey } from './clusterset.ts'
-import type { Link } from './link.ts'
 import { lieAsMember } from './liar.ts'
+import type { Link } from './link.ts'
 import type { SimNode } from './node.ts'
 import type { SimServer } from './server.ts'
 
