@@ -78,7 +78,10 @@ export class Trouble {
     let rest = set.random() * troubles.reduce((sum, [weight]) => sum + weight, 0)
     for (const [weight, strike] of troubles) {
       rest -= weight
-      if (rest < 0) return strike()
+      if (rest < 0) {
+        strike()
+        return
+      }
     }
   }
 

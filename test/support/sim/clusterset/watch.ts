@@ -120,8 +120,7 @@ export class SimWatch<T extends Resource> {
 
   /** A wait is over, or a watch may have been silent for too long. */
   #rung(): void {
-    if (!this.#state.isFollowing) return this.#goOn()
-    this.#state.tick(this.#parts.timeline.nowMs)
+    if (this.#state.isFollowing) this.#state.tick(this.#parts.timeline.nowMs)
     if (this.#state.isFollowing) this.#alarm.set(this.#state.silentAtMs())
     else this.#goOn()
   }

@@ -47,7 +47,10 @@ export class SimWriter {
     const { timeline } = this.#parts
     for (;;) {
       const step = this.#queue.next(timeline.nowMs)
-      if (step.kind === 'wait') return this.#alarm.set(step.untilMs)
+      if (step.kind === 'wait') {
+        this.#alarm.set(step.untilMs)
+        return
+      }
       this.#carryOut(step.write, error => {
         if (error === undefined) {
           this.#queue.done(timeline.nowMs, step.id, step.write)
@@ -166,7 +169,10 @@ export class SimReport {
       const meta = { ...gateway.meta, uid: '', resourceVersion: '' }
       client.update(gatewayType, read, { ...gateway, meta }, then)
     }
-    if (this.#stored !== undefined) return update(this.#stored)
+    if (this.#stored !== undefined) {
+      update(this.#stored)
+      return
+    }
     const { name, namespace } = gateway.meta
     client.get(gatewayType, { name, namespace }, read => {
       if (read.ok) update(read.value)
