@@ -34,6 +34,7 @@ import { SimReport, SimWriter } from './writer.ts'
 const turnLeastMs = 20
 const turnMostMs = 8000
 const pollMs = 1000
+const gatewaysMs = 2000
 
 interface Check {
   readonly target: PingTarget
@@ -122,26 +123,30 @@ export class SimProcess {
 
   private makeWatches(local: SimClient, broker: SimClient) {
     const { timeline, random, hostname } = this.#node
-    const changed = () => this.#changed()
     const watch = <T extends Resource>(
       client: SimClient,
       type: ResourceType<T>,
       scope: { readonly namespace?: string; readonly fieldSelector?: string },
-    ) => new SimWatch({ timeline, random, client, type, scope, changed })
+      withinMs = turnLeastMs,
+    ) => {
+      const changed = () => this.#changed(withinMs)
+      return new SimWatch({ timeline, random, client, type, scope, changed })
+    }
     const ours = { namespace: objectName.operatorNamespace }
     const brokers = { namespace: objectName.brokerNamespace }
     return {
       clusters: watch(local, clusterType, ours),
       endpoints: watch(local, endpointType, ours),
-      gateways: watch(local, gatewayType, ours),
+      // They change all the time, and little hangs on them.
+      gateways: watch(local, gatewayType, ours, gatewaysMs),
       node: watch(local, nodeType, { fieldSelector: `metadata.name=${hostname}` }),
       brokerClusters: watch(broker, clusterType, brokers),
       brokerEndpoints: watch(broker, endpointType, brokers),
     }
   }
 
-  #changed(): void {
-    if (this.isAlive) this.#alarm.setBy(this.#node.timeline.nowMs + turnLeastMs)
+  #changed(withinMs = turnLeastMs): void {
+    if (this.isAlive) this.#alarm.setBy(this.#node.timeline.nowMs + withinMs)
   }
 
   #turn(): void {

@@ -28,7 +28,7 @@ export function runSeed(seed: number): RunResult {
     for (const cluster of set.clusters) cluster.join()
     if (!set.oneIn(8)) settle(set, { mostMs: joinMostMs, hasLiar: false })
     trouble.begin()
-    set.timeline.run(set.timeline.nowMs + set.between(20_000, 60_000))
+    set.timeline.run(set.timeline.nowMs + set.between(15_000, 40_000))
     trouble.calm()
     const calmAtMs = set.timeline.nowMs
     settle(set, { mostMs: convergeMostMs, hasLiar: true })

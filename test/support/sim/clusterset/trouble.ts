@@ -28,7 +28,7 @@ export class Trouble {
   /** Begins; there is something every few seconds. */
   begin(): void {
     const set = this.#set
-    set.timeline.after(set.between(200, 2200), () => {
+    set.timeline.after(set.between(100, 1500), () => {
       if (this.#isOver) return
       this.#strike()
       this.begin()
