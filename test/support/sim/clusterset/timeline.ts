@@ -8,11 +8,17 @@ interface Event {
   readonly run: () => void
 }
 
+/** Within a millisecond: more is a loop that never waits. */
+const eventsMost = 100_000
+
 export class Timeline {
   nowMs = 0
   /** A heap: none is later than those below it. */
   readonly #events: Event[] = []
   #order = 0
+  /** Events since then, all within a millisecond. */
+  #markMs = 0
+  #atOnce = 0
 
   after(ms: number, run: () => void): void {
     this.at(this.nowMs + ms, run)
@@ -36,6 +42,12 @@ export class Timeline {
       const first = this.#events[0]
       if (first === undefined || first.atMs > untilMs) break
       this.#takeFirst()
+      if (first.atMs - this.#markMs < 1) {
+        if (++this.#atOnce > eventsMost) throw new Error(`it goes in a circle at ${this.nowMs} ms`)
+      } else {
+        this.#markMs = first.atMs
+        this.#atOnce = 0
+      }
       this.nowMs = first.atMs
       first.run()
     }
