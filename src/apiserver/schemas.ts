@@ -38,9 +38,10 @@ interface Compiled {
   readonly validator: Validator
 }
 
-export class Schemas {
-  readonly #compiled = new Map<Kind, Compiled>()
+/** Of kinds, which never change: many APIs in one process share them. */
+const compiledSchemas = new WeakMap<Kind, Compiled>()
 
+export class Schemas {
   fit(kind: Kind, body: Body): Fitted {
     const { schema, validator } = this.#of(kind)
     const unknown: string[] = []
@@ -49,12 +50,12 @@ export class Schemas {
   }
 
   #of(kind: Kind): Compiled {
-    let compiled = this.#compiled.get(kind)
+    let compiled = compiledSchemas.get(kind)
     if (compiled === undefined) {
       const properties = { ...kind.schema.properties, metadata: metadataSchema }
       const schema = { ...kind.schema, properties }
       compiled = { schema, validator: Compile(checkable(schema)) }
-      this.#compiled.set(kind, compiled)
+      compiledSchemas.set(kind, compiled)
     }
     return compiled
   }

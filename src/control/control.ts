@@ -25,6 +25,7 @@ import { DatapathLink } from './datapath-link.ts'
 import { Executor } from './executor.ts'
 import { GatewayReport } from './gateway-report.ts'
 import { publicKeyOf } from './keys.ts'
+import { hasSuccessor, publishedHost, whoLeads } from './leading.ts'
 import { CableLinks } from './links.ts'
 import type { DatapathConnection, HostNetwork, Log } from './parts.ts'
 import type { PingNative } from './ping-socket.ts'
@@ -32,6 +33,7 @@ import { Pings } from './pings.ts'
 import { PodLabel } from './pod-label.ts'
 import { ProblemLog } from './problem-log.ts'
 import { reconcile } from './reconcile.ts'
+import { isSameMemory } from './remember.ts'
 import { type Looks, SelfWatcher } from './self.ts'
 import type { StateDirectory } from './state-directory.ts'
 import { Watches } from './watches.ts'
@@ -88,6 +90,8 @@ export class Control {
   #plan: Plan | undefined
   /** Undefined: nobody knows yet who leads. */
   #isActive: boolean | undefined
+  /** Whether our Endpoint on the broker has named us since we lead. */
+  #wasNamed = false
   #problems: readonly Problem[] = []
   #isStopping = false
   #turns = 0
@@ -238,21 +242,27 @@ export class Control {
   /** Who leads is known once somebody has the lease, or once we may lead without it. */
   #decide(): void {
     const { state, settings, log } = this.#parts
-    const leadership = this.#election.leadership()
     const before = this.#isActive
-    if (leadership.state !== 'standby') {
-      this.#isActive = true
-      state.keepHeldEpoch(leadership.epoch)
-    } else {
-      const { holder } = leadership
-      const isOthers =
-        holder !== undefined && holder !== '' && holder !== leaseIdentity(settings.hostname)
-      if (isOthers) state.keepHeldEpoch(undefined)
-      // A right that was ours is over, whoever comes next.
-      if (isOthers || before === true) this.#isActive = false
-    }
+    this.#lookForSuccessor()
+    const identity = leaseIdentity(settings.hostname)
+    const { isActive, keeps } = whoLeads(before, this.#election.leadership(), identity)
+    if (keeps.what === 'epoch') state.keepHeldEpoch(keeps.epoch)
+    else if (keeps.what === 'nothing') state.keepHeldEpoch(undefined)
+    this.#isActive = isActive
     if (before !== this.#isActive)
       log.info(`this gateway is ${this.#isActive ? 'active' : 'passive'}`)
+  }
+
+  #lookForSuccessor(): void {
+    const { settings, state } = this.#parts
+    const { clusterId, hostname } = settings
+    const leadership = this.#election.leadership()
+    const named = publishedHost(this.#watches.broker.endpoints, clusterId, hostname)
+    if (hasSuccessor(leadership, named, hostname, this.#wasNamed)) {
+      this.#election.hearSuccessor()
+      state.keepHeldEpoch(undefined)
+    }
+    this.#wasNamed = leadership.state !== 'standby' && (this.#wasNamed || named === hostname)
   }
 
   #world(isActive: boolean): World {
@@ -298,7 +308,7 @@ export class Control {
       },
       this.#link.status?.up,
     )
-    if (isOther(plan.remember, this.#remembered)) state.keepRemembered(plan.remember)
+    if (!isSameMemory(plan.remember, this.#remembered)) state.keepRemembered(plan.remember)
     this.#remembered = plan.remember
   }
 
@@ -365,11 +375,4 @@ function withNode(facts: World['self'], node: World['node']): World['self'] {
   const find = (family: 4 | 6) => node?.internalIps.find(address => address.family === family)
   const { ipv4, ipv6 } = facts.privateIps
   return { ...facts, privateIps: { ipv4: ipv4 ?? find(4), ipv6: ipv6 ?? find(6) } }
-}
-
-/** Objects are never changed: another one is another object. */
-function isOther(a: Remembered, b: Remembered): boolean {
-  const isOtherList = (one: readonly unknown[], other: readonly unknown[]) =>
-    one.length !== other.length || one.some((item, index) => item !== other[index])
-  return isOtherList(a.clusters, b.clusters) || isOtherList(a.endpoints, b.endpoints)
 }

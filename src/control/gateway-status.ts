@@ -196,10 +196,18 @@ export function hasNews(before: Gateway | undefined, now: Gateway): boolean {
   return before === undefined || newsOf(before) !== newsOf(now)
 }
 
-function newsOf({ haState, version, failure, localEndpoint, connections }: Gateway): string {
+/** Objects are never changed; each is compared many times. */
+const news = new WeakMap<Gateway, string>()
+
+function newsOf(gateway: Gateway): string {
+  const found = news.get(gateway)
+  if (found !== undefined) return found
+  const { haState, version, failure, localEndpoint, connections } = gateway
   const shown = connections.map(({ state, endpoint, usingIp, isUsingNat }) => {
     const { clusterId, cableName, hostname, subnets } = endpoint
     return [state, clusterId, cableName, hostname, subnets, usingIp, isUsingNat]
   })
-  return JSON.stringify([haState, version, failure, localEndpoint, shown])
+  const text = JSON.stringify([haState, version, failure, localEndpoint, shown])
+  news.set(gateway, text)
+  return text
 }

@@ -19,3 +19,10 @@ export function remember(world: World, own: OwnObjects): Remembered {
   const kept = isListed(world) ? clusters.filter(cluster => !isOurs(cluster)) : clusters
   return { clusters: kept, endpoints: [...others, ...ourselves] }
 }
+
+/** Objects are never changed: another one is another object. */
+export function isSameMemory(a: Remembered, b: Remembered): boolean {
+  const isSameList = (one: readonly unknown[], other: readonly unknown[]) =>
+    one.length === other.length && one.every((item, index) => item === other[index])
+  return isSameList(a.clusters, b.clusters) && isSameList(a.endpoints, b.endpoints)
+}

@@ -220,6 +220,11 @@ export class LeaseState {
     this.#nextMs = nowMs
   }
 
+  /** Others were told of another gateway in our place. Who has a lease knows better. */
+  hearSuccessor(nowMs: number): void {
+    if (this.#state.kind === 'alone') this.#lose(nowMs)
+  }
+
   /**
    * Nothing was heard of this holder, on any path, for as long as that takes to mean that it is dead;
    * undefined when that is not so any more. A standby then does not wait for the lease to expire, unless

@@ -70,6 +70,12 @@ export class Election {
   }
 
   /** See LeaseState. */
+  hearSuccessor(): void {
+    this.#state.hearSuccessor(this.#nowMs())
+    this.#note()
+  }
+
+  /** See LeaseState. */
   hearNothingOf(holder: string | undefined): void {
     this.#state.hearNothingOf(this.#nowMs(), holder)
     this.#wake.raise()

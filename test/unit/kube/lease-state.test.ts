@@ -208,6 +208,14 @@ test('who leads without the API ends with a successor, heard or read', () => {
   heard.run(100_000)
   assert.equal(heard.now, 'standby me', 'the API is still away')
 
+  const told = alone()
+  told.state.hearSuccessor(told.nowMs)
+  told.run(100_000)
+  assert.equal(told.now, 'standby me')
+  const leads = leader()
+  leads.state.hearSuccessor(0)
+  assert.equal(leads.now, 'leader 0', 'who has the lease knows better')
+
   const read = alone()
   read.other(1)
   read.trouble = undefined
