@@ -96,13 +96,14 @@ async function run(running: Running, ending: PromiseWithResolvers<string>): Prom
   const { options, settings, state, local, broker, presharedKey } = running
   const { log } = options
   const { config } = settings
-  let hasLeft = false
+  const resource = new FollowedResource(running, why => ending.resolve(why))
   const control = new Control({
     ...{ local, broker, state, presharedKey, log },
     settings: config.control,
     publicIps: config.publicIps,
     nodeName: config.nodeName,
     podName: config.podName,
+    submarinerNamespace: localConfig(options.flags, options.environment).namespace,
     lease: config.lease,
     healthCheckIntervalMs: config.healthCheckIntervalMs,
     connect: () => DatapathClient.connect(config.socketPath),
@@ -110,20 +111,12 @@ async function run(running: Running, ending: PromiseWithResolvers<string>): Prom
     host: new GatewayHost(config.control.drivers),
     clock: systemClock,
     problems: config.problems,
-    noteSubmariner: submariner => {
-      if (!settings.usesResource) return
-      if (submariner === undefined) {
-        hasLeft = true
-        ending.resolve('the Submariner resource is gone: this cluster has left the clusterset')
-      } else if (isChanged(options, config, submariner, log)) {
-        ending.resolve('the settings in the Submariner resource are others now')
-      }
-    },
+    noteSubmariner: submariner => resource.note(submariner),
   })
   let http: HttpServer | undefined
   const stop = async () => {
-    await Promise.all([control.stop({ leaves: hasLeft }), http?.close()])
-    if (hasLeft) state.forget()
+    await Promise.all([control.stop({ leaves: resource.isGone }), http?.close()])
+    if (resource.isGone) state.forget()
     local.close()
     broker.close()
   }
@@ -198,17 +191,44 @@ function required(result: ConfigResult): GatewayConfig {
   throw configError(result.errors)
 }
 
-/** Settings last as long as the process: with others it has to begin anew. */
-function isChanged(
-  { flags, environment, machine }: GatewayDaemonOptions,
-  config: GatewayConfig,
-  submariner: Submariner,
-  log: Log,
-): boolean {
-  const result = gatewayConfig(flags, environment, machine, submariner)
-  if (result.ok) return !isDeepStrictEqual(result.config, config)
-  log.error(`${configError(result.errors).message}; the settings stay as they were`)
-  return false
+/** The resource that settings come from. They last as long as the process: with others it ends. */
+class FollowedResource {
+  readonly #running: Pick<Running, 'options' | 'settings'>
+  readonly #end: (why: string) => void
+  #isGone = false
+  #refusal = ''
+
+  constructor(running: Pick<Running, 'options' | 'settings'>, end: (why: string) => void) {
+    this.#running = running
+    this.#end = end
+  }
+
+  /** This cluster has left. */
+  get isGone(): boolean {
+    return this.#isGone
+  }
+
+  /** As it is now; undefined: there is none. */
+  note(submariner: Submariner | undefined): void {
+    const { options, settings } = this.#running
+    if (!settings.usesResource) return
+    if (submariner === undefined) {
+      this.#isGone = true
+      this.#end('the Submariner resource is gone: this cluster has left the clusterset')
+      return
+    }
+    const { flags, environment, machine, log } = options
+    const result = gatewayConfig(flags, environment, machine, submariner)
+    if (result.ok && !isDeepStrictEqual(result.config, settings.config)) {
+      this.#end('the settings in the Submariner resource are others now')
+    }
+    // Its status is written every few seconds, and what is wrong in it is said once.
+    const refusal = result.ok ? '' : configError(result.errors).message
+    if (refusal !== '' && refusal !== this.#refusal) {
+      log.error(`${refusal}; the settings stay as they were`)
+    }
+    this.#refusal = refusal
+  }
 }
 
 async function readPsk(

@@ -57,6 +57,7 @@ async function setUp(context: TestContext): Promise<Bench> {
       ...{
         nodeName: undefined,
         podName: undefined,
+        submarinerNamespace: 'ns',
         lease: leaseTimes,
         healthCheckIntervalMs: 1000,
       },
@@ -102,6 +103,17 @@ function addWest(broker: FakeApiserver, publicKey = Buffer.alloc(32, 9).toString
   broker.deliver()
 }
 
+const submariners = (server: FakeApiserver) => kindOf(server, 'submariners', 'v1alpha1')
+
+const submariner = {
+  metadata: { name: 'submariner', annotations: { 'hawser.io/broker-trust': 'unenforced' } },
+  spec: {
+    ...{ broker: 'k8s', brokerK8sApiServer: 'x:1', brokerK8sRemoteNamespace: 'ns' },
+    ...{ clusterID: 'east', namespace: 'ns', clusterCIDR: '', serviceCIDR: '' },
+    ...{ natEnabled: false, debug: false, ceIPSecDebug: false },
+  },
+}
+
 const cables = ({ path }: Bench) => path.tables.cables.map(({ name }) => name)
 
 test('who leads publishes itself and forwards to the others; who loses the lease does neither', async context => {
@@ -141,19 +153,19 @@ test('a cluster that leaves: the settings go, and the cables with them', async c
   const bench = await setUp(context)
   const { local, broker, seen, start } = bench
   addWest(broker)
-  local.objects.create(kindOf(local, 'submariners', 'v1alpha1'), 'ns', {
-    metadata: { name: 'submariner', annotations: { 'hawser.io/broker-trust': 'unenforced' } },
-    spec: {
-      ...{ broker: 'k8s', brokerK8sApiServer: 'x:1', brokerK8sRemoteNamespace: 'ns' },
-      ...{ clusterID: 'east', namespace: 'ns', clusterCIDR: '', serviceCIDR: '' },
-      ...{ natEnabled: false, debug: false, ceIPSecDebug: false },
-    },
-  })
+  local.objects.create(submariners(local), 'ns', submariner)
   local.deliver()
   const control = start()
   await eventually(() => cables(bench).length === 1 && seen.length === 1)
   await eventually(() => control.problems.some(({ code }) => code === 'broker-trust-unenforced'))
-  local.objects.delete(kindOf(local, 'submariners', 'v1alpha1'), 'ns', 'submariner')
+  // One that cannot be read is not gone.
+  const read = local.objects.get(submariners(local), 'ns', 'submariner')
+  const spec = { ...submariner.spec, clusterCIDR: 'all of it' }
+  local.objects.update(submariners(local), 'ns', 'submariner', { ...read, spec }, 'main')
+  local.deliver()
+  await eventually(() => control.problems.some(({ code }) => code === 'malformed-object'))
+  assert.deepEqual(seen, ['east'])
+  local.objects.delete(submariners(local), 'ns', 'submariner')
   local.deliver()
   await eventually(() => seen.length === 2)
   assert.deepEqual(seen, ['east', undefined])
@@ -188,6 +200,14 @@ test('a restart without any API: what was remembered is forwarded by, and nothin
   await Promise.all([local.open(), broker.open()])
   await eventually(() => third.problems.length === 0 && third.unready === undefined)
   assert.deepEqual(cables(bench), ['west'])
+})
+
+test('settings that went while nobody looked: it is told once the API has been read', async context => {
+  const { seen, start } = await setUp(context)
+  const control = start()
+  context.after(() => control.stop())
+  await eventually(() => seen.length > 0)
+  assert.deepEqual(seen, [undefined])
 })
 
 test('a bad object is a problem, and the others are forwarded to', async context => {
