@@ -226,7 +226,8 @@ export class Control {
     this.#retryState(clock.monotonicMs())
     this.#noteSubmariner()
     this.#decide()
-    if (this.#isActive !== undefined) {
+    // Without an address of ours there would be no cables, for a moment.
+    if (this.#isActive !== undefined && this.#self.hasLooked) {
       this.#plan = reconcile(this.#world(this.#isActive))
       this.#carryOut(this.#plan)
     }

@@ -48,6 +48,7 @@ export class SelfWatcher {
   #delayMs: number = lookTimes.firstMs
   #nextMs: number
   #isLooking = false
+  #hasLooked = false
 
   constructor(parts: SelfParts) {
     this.#parts = parts
@@ -59,6 +60,11 @@ export class SelfWatcher {
 
   get facts(): SelfFacts {
     return this.#facts
+  }
+
+  /** Before that the facts are none. */
+  get hasLooked(): boolean {
+    return this.#hasLooked
   }
 
   /** When `look` is to be called next. */
@@ -87,6 +93,7 @@ export class SelfWatcher {
       : Math.min(lookTimes.mostMs, this.#delayMs * lookTimes.factor)
     this.#nextMs = this.#parts.clock.monotonicMs() + this.#delayMs
     this.#isLooking = false
+    this.#hasLooked = true
     if (isDifferent) this.#parts.changed.raise()
   }
 

@@ -6,9 +6,10 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Control } from '../../../src/control/control.ts'
 import type { CableRoutes } from '../../../src/control/parts.ts'
+import type { Looks } from '../../../src/control/self.ts'
 import { StateDirectory } from '../../../src/control/state-directory.ts'
 import type { ControlSettings } from '../../../src/control/world.ts'
-import { parseAddress, parsePrefix } from '../../../src/net/address.ts'
+import { type Address, parseAddress, parsePrefix } from '../../../src/net/address.ts'
 import { systemClock } from '../../../src/net/clock.ts'
 import { controlKinds } from '../../support/control-kinds.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -30,6 +31,11 @@ const settings: ControlSettings = {
 
 const leaseTimes = { durationMs: 3000, renewDeadlineMs: 600, retryPeriodMs: 50 }
 
+const quickLooks: Looks = {
+  privateIp: async family => (family === 4 ? parseAddress('192.0.2.1') : undefined),
+  interfaceAddresses: () => [parseAddress('10.1.0.1')],
+}
+
 interface Bench {
   readonly local: FakeApiserver
   readonly broker: FakeApiserver
@@ -38,7 +44,7 @@ interface Bench {
   readonly routes: CableRoutes[]
   /** Of the Submariner resource, as the loop has told: its cluster id, or none. */
   readonly seen: (string | undefined)[]
-  readonly start: () => Control
+  readonly start: (looks?: Looks) => Control
 }
 
 async function setUp(context: TestContext): Promise<Bench> {
@@ -49,8 +55,9 @@ async function setUp(context: TestContext): Promise<Bench> {
   const directory = join(temporaryDirectory(context), 'state')
   const [path, log, routes] = [new FakePath(), testLog(), [] as CableRoutes[]]
   const seen: (string | undefined)[] = []
-  const start = () =>
+  const start = (looks: Looks = quickLooks) =>
     new Control({
+      looks,
       ...{ settings, log, clock: systemClock, presharedKey: new Uint8Array(32) },
       ...{ local: fakeClient(local), broker: fakeClient(broker) },
       ...{ state: StateDirectory.open(directory), publicIps: [], problems: [] },
@@ -68,10 +75,6 @@ async function setUp(context: TestContext): Promise<Bench> {
         applyCableRoutes: async wanted => void routes.push(wanted),
       },
       noteSubmariner: submariner => void seen.push(submariner?.clusterId),
-      looks: {
-        privateIp: async family => (family === 4 ? parseAddress('192.0.2.1') : undefined),
-        interfaceAddresses: () => [parseAddress('10.1.0.1')],
-      },
     })
   return { local, broker, path, log, routes, seen, start }
 }
@@ -208,6 +211,24 @@ test('settings that went while nobody looked: it is told once the API has been r
   context.after(() => control.stop())
   await eventually(() => seen.length > 0)
   assert.deepEqual(seen, [undefined])
+})
+
+test('before this machine has been looked at, no tables are made', async context => {
+  const bench = await setUp(context)
+  const { broker, path, start } = bench
+  addWest(broker)
+  const address = Promise.withResolvers<Address>()
+  const control = start({
+    privateIp: async family => (family === 4 ? address.promise : undefined),
+    interfaceAddresses: () => [],
+  })
+  context.after(() => control.stop())
+  await eventually(() => control.isActive && control.datapath !== undefined)
+  const turns = control.figures.turns
+  await eventually(() => control.figures.turns > turns)
+  assert.equal(path.applied.length, 0)
+  address.resolve(parseAddress('192.0.2.1'))
+  await eventually(() => path.applied.length > 0 && cables(bench).length === 1)
 })
 
 test('a bad object is a problem, and the others are forwarded to', async context => {
