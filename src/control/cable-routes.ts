@@ -44,6 +44,8 @@ export class CableNetwork {
     try {
       await this.#host.bringUp(routes.interfaceName)
       this.#isBroughtUp = true
+      // What fails may have been done in part.
+      this.#appliedText = ''
       await this.#host.applyCableRoutes(routes)
       this.#appliedText = text
       this.#problem = undefined
