@@ -7,6 +7,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { Control } from '../control/control.ts'
 import { StateDirectory } from '../control/state-directory.ts'
@@ -17,7 +18,6 @@ import { KubeError } from '../kube/errors.ts'
 import { objectName } from '../kube/names.ts'
 import { secretType } from '../kube/resources/secret.ts'
 import { type Submariner, submarinerType } from '../kube/resources/submariner.ts'
-import { Signal } from '../kube/signal.ts'
 import { loadNative } from '../native.ts'
 import { systemClock } from '../net/clock.ts'
 import { type ExitCode, exitCode } from '../net/errors.ts'
@@ -38,6 +38,7 @@ import { GatewayHost } from './gateway-host.ts'
 import type { Environment, GatewayFlags } from './gateway-sources.ts'
 import { type HttpServer, type HttpView, startHttp } from './http.ts'
 import type { Log } from './log.ts'
+import { onFirstSignal } from './signals.ts'
 
 export interface GatewayDaemonOptions {
   readonly flags: GatewayFlags
@@ -60,7 +61,11 @@ const retries = { firstMs: 1000, mostMs: 20_000 } as const
 export async function runGatewayDaemon(options: GatewayDaemonOptions): Promise<ExitCode> {
   const { flags, environment, kubeconfig, machine, log } = options
   const ending = Promise.withResolvers<string>()
-  const signals = new Signals(name => ending.resolve(name))
+  const aborting = new AbortController()
+  const forgetSignals = onFirstSignal(name => {
+    aborting.abort()
+    ending.resolve(name)
+  })
   try {
     const where = localConfig(flags, environment)
     const access: AccessOptions = {
@@ -70,7 +75,7 @@ export async function runGatewayDaemon(options: GatewayDaemonOptions): Promise<E
     }
     const state = StateDirectory.open(where.stateDirectory)
     const local = await localClient(access, where, kubeconfig)
-    const settings = await readSettings(options, local, state, signals)
+    const settings = await readSettings(options, local, state, aborting.signal)
     if (settings === undefined) return exitCode.ok
     const { config } = settings
     const broker = await brokerClient(access, config.broker, config.control, local)
@@ -79,7 +84,7 @@ export async function runGatewayDaemon(options: GatewayDaemonOptions): Promise<E
     if (!config.control.hasStockAgents) await takeClusterKey(config, local, state)
     return await run({ options, settings, state, local, broker, presharedKey }, ending)
   } finally {
-    signals.forget()
+    forgetSignals()
   }
 }
 
@@ -155,13 +160,13 @@ async function readSettings(
   { flags, environment, machine, log }: GatewayDaemonOptions,
   local: KubeClient,
   state: StateDirectory,
-  signals: Signals,
+  signal: AbortSignal,
 ): Promise<Settings | undefined> {
   const alone = gatewayConfig(flags, environment, machine)
   if (alone.ok || !alone.isIncomplete) return { config: required(alone), usesResource: false }
   const { namespace } = localConfig(flags, environment)
   const place = { name: objectName.submariner, namespace }
-  for (let attempt = 1; !signals.hasEnded; attempt++) {
+  for (let attempt = 1; !signal.aborted; attempt++) {
     try {
       const { value } = await local.get(submarinerType, place, { limitMs: requestMs })
       state.keepSubmariner(value)
@@ -180,7 +185,8 @@ async function readSettings(
         return { config: required(result), usesResource: true }
       }
       if (attempt === 1) log.error(`${configError(alone.errors).message}; ${error.message}`)
-      await signals.wait(backoffMs(retries, attempt, Math.random()))
+      const pauseMs = backoffMs(retries, attempt, Math.random())
+      await delay(pauseMs, undefined, { signal }).catch(() => undefined)
     }
   }
   return undefined
@@ -295,35 +301,4 @@ async function uninstall(
   local.close()
   broker.close()
   return failures.length === 0 ? exitCode.ok : exitCode.partial
-}
-
-/** The first signal ends the daemon cleanly, the next one has its usual effect. */
-class Signals {
-  readonly #listener: (name: NodeJS.Signals) => void
-  readonly #names = ['SIGTERM', 'SIGINT'] as const
-  readonly #wake = new Signal()
-  #hasEnded = false
-
-  constructor(end: (name: string) => void) {
-    this.#listener = name => {
-      this.forget()
-      this.#hasEnded = true
-      this.#wake.raise()
-      end(name)
-    }
-    for (const name of this.#names) process.on(name, this.#listener)
-  }
-
-  get hasEnded(): boolean {
-    return this.#hasEnded
-  }
-
-  /** Less long when a signal comes. */
-  async wait(limitMs: number): Promise<void> {
-    await this.#wake.wait(limitMs)
-  }
-
-  forget(): void {
-    for (const name of this.#names) process.off(name, this.#listener)
-  }
 }
