@@ -127,7 +127,7 @@ test('who leads publishes itself and forwards to the others; who loses the lease
   await eventually(() => cables(bench).length === 1 && control.unready === undefined)
   assert.deepEqual(cables(bench), ['west'])
   assert.deepEqual(names(broker, 'endpoints'), ['east-submariner-cable-east-gateway', 'west-cable'])
-  assert.deepEqual(names(local, 'clusters'), ['east', 'west'])
+  await eventually(() => names(local, 'clusters').join() === 'east,west')
   assert.deepEqual(control.problems, [])
   const lease = local.objects.get(kindOf(local, 'leases'), 'ns', 'submariner-gateway-lock')
   const spec = { ...(lease['spec'] as object), holderIdentity: 'node-2', leaseTransitions: 9 }
