@@ -60,6 +60,8 @@ export class Agent {
   #plan: NodePlan | undefined
   #failure = ''
   #saved = ''
+  /** Said once. */
+  #saveFailure = ''
   #saveAtMs = Number.NEGATIVE_INFINITY
   #saving: Promise<void> | undefined
 
@@ -143,9 +145,15 @@ export class Agent {
     this.#saveAtMs = nowMs + statusMs
     this.#saved = text
     this.#saving = saveStatus(agent)
-      .catch((error: Error) => {
+      .then(() => {
+        this.#saveFailure = ''
+      })
+      .catch(({ message }: Error) => {
         if (this.#isStopped) return
-        log.error(`RouteAgent ${agent.meta.name} is not written: ${error.message}`)
+        if (message !== this.#saveFailure) {
+          log.error(`RouteAgent ${agent.meta.name} is not written: ${message}`)
+        }
+        this.#saveFailure = message
         this.#saved = ''
         this.#saveAtMs = clock.monotonicMs() + statusRetryMs
       })
