@@ -86,9 +86,11 @@ socklen_t FillAddress(sockaddr_in6& address, bool ipv6, const uint8_t* bytes) {
   return sizeof(sockaddr_in);
 }
 
-// When the datagram came, on the monotonic clock.
+// When the datagram came, on the monotonic clock. That is read last: a pause between the two makes
+// a round trip longer, and never negative.
 double ArrivalOf(msghdr& message) {
-  const double now = Now(CLOCK_MONOTONIC), wall = Now(CLOCK_REALTIME);
+  const double wall = Now(CLOCK_REALTIME);
+  const double now = Now(CLOCK_MONOTONIC);
   for (cmsghdr* part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_TIMESTAMPNS) continue;
     timespec stamp = {};

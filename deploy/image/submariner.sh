@@ -59,18 +59,20 @@ datapath=$!
 keep_gateway "$@" &
 gateway=$!
 
-is_ending=
-trap 'is_ending=yes' TERM INT
+# All of it, here: a signal may come before there is a wait that it could end.
+end() {
+  trap '' TERM INT
+  kill -TERM "$gateway" 2>/dev/null
+  wait "$gateway"
+  kill -TERM "$datapath" 2>/dev/null
+  wait "$datapath"
+  exit $?
+}
+trap end TERM INT
 wait "$datapath"
 code=$?
 trap '' TERM INT
+say "the data path has ended with exit code $code"
 kill -TERM "$gateway" 2>/dev/null
 wait "$gateway"
-if [ -n "$is_ending" ]; then
-  kill -TERM "$datapath" 2>/dev/null
-  wait "$datapath"
-  code=$?
-else
-  say "the data path has ended with exit code $code"
-fi
 exit "$code"

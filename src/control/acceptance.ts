@@ -5,9 +5,10 @@
 import type { Cluster } from '../kube/resources/cluster.ts'
 import type { Endpoint, FamilyAddresses } from '../kube/resources/endpoint.ts'
 import { type Family, formatAddress, formatPrefix, type Prefix, prefixKey } from '../net/address.ts'
+import { contains, hostPrefix } from '../net/prefix.ts'
 import { limits } from '../tables/shared.ts'
 import { listed, problem } from './problems.ts'
-import { contains, publishedSubnets, type Refusal, reservedSubnets, SubnetBook } from './subnets.ts'
+import { publishedSubnets, type Refusal, reservedSubnets, SubnetBook } from './subnets.ts'
 import type { Problem, World } from './world.ts'
 
 export interface AcceptedCluster {
@@ -61,9 +62,7 @@ export function acceptAll(
 function wholeAddresses(...lists: readonly FamilyAddresses[]): readonly Prefix[] {
   return lists
     .flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6])
-    .flatMap(address =>
-      address === undefined ? [] : [{ ...address, bits: address.family === 4 ? 32 : 128 }],
-    )
+    .flatMap(address => (address === undefined ? [] : [hostPrefix(address)]))
 }
 
 function acceptCluster(cluster: Cluster, { book, room }: Owned, problems: Problem[]): Cluster {

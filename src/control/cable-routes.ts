@@ -1,12 +1,13 @@
 // Brings the device up and keeps the routes of VXLAN cables: the only ones that are the gateway's own
-// (rule and table 100, as upstream). Done when something is different, again after a failure, and never
-// two at a time.
+// (rule and table 100, as upstream). Done when something is different, again after a failure, never two
+// at a time, and now and then anyway: managers of networks take away rules that are not theirs.
 
 import type { Clock } from '../net/clock.ts'
 import type { CableRoutes, HostNetwork } from './parts.ts'
 import type { Problem } from './world.ts'
 
 const retryMs = 5000
+const againMs = 30_000
 
 export class CableNetwork {
   readonly #host: HostNetwork
@@ -14,7 +15,8 @@ export class CableNetwork {
   #isBusy = false
   #isBroughtUp = false
   #appliedText = ''
-  #retryAtMs = 0
+  /** Not before that; and, when nothing is different, then. */
+  #dueMs = 0
   #problem: Problem | undefined
 
   constructor(host: HostNetwork, clock: Clock) {
@@ -28,8 +30,9 @@ export class CableNetwork {
     if (isUp !== true) this.#isBroughtUp = false
     if (this.#isBusy || isUp === undefined) return
     const text = JSON.stringify(plain(routes))
-    if (this.#isBroughtUp && text === this.#appliedText) return
-    if (this.#clock.monotonicMs() < this.#retryAtMs) return
+    const isDone = this.#isBroughtUp && text === this.#appliedText
+    const isWaiting = isDone || this.#problem !== undefined
+    if (isWaiting && this.#clock.monotonicMs() < this.#dueMs) return
     this.#isBusy = true
     void this.#apply(routes, text).finally(() => {
       this.#isBusy = false
@@ -44,13 +47,16 @@ export class CableNetwork {
     try {
       await this.#host.bringUp(routes.interfaceName)
       this.#isBroughtUp = true
+      // What fails may have been done in part.
+      this.#appliedText = ''
       await this.#host.applyCableRoutes(routes)
       this.#appliedText = text
       this.#problem = undefined
+      this.#dueMs = this.#clock.monotonicMs() + againMs
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
       this.#problem = { code: 'cable-network', clusterId: '', object: '', message }
-      this.#retryAtMs = this.#clock.monotonicMs() + retryMs
+      this.#dueMs = this.#clock.monotonicMs() + retryMs
     }
   }
 }

@@ -9,6 +9,7 @@
 import { defaultUdpPort } from '../kube/resources/backend-config.ts'
 import type { Endpoint, EndpointSpec, FamilyAddresses } from '../kube/resources/endpoint.ts'
 import { type Address, equalRemote, formatAddress, type Remote } from '../net/address.ts'
+import { isLinkLocal } from '../net/prefix.ts'
 import { type CipherTable, cipherNames } from '../tables/cipher.ts'
 import type { CableTable, VxlanTable } from '../tables/tables.ts'
 import type { AcceptedCluster } from './acceptance.ts'
@@ -210,12 +211,10 @@ function checked(usingIp: Address, isUsingNat: boolean): Place {
 }
 
 /** Neither unspecified, multicast, broadcast nor link-local. */
-function isUnicast({ family, bytes }: Address): boolean {
+function isUnicast(address: Address): boolean {
+  const { family, bytes } = address
   if (family === 6) {
-    return (
-      !(bytes[0] === 0xff || (bytes[0] === 0xfe && (bytes[1] & 0xc0) === 0x80)) &&
-      bytes.some(byte => byte !== 0)
-    )
+    return bytes[0] !== 0xff && !isLinkLocal(address) && bytes.some(byte => byte !== 0)
   }
   return bytes[0] !== 0 && bytes[0] < 224
 }

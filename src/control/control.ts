@@ -48,6 +48,8 @@ export interface ControlParts {
   readonly publicIps: readonly Address[]
   readonly nodeName: string | undefined
   readonly podName: string | undefined
+  /** Where the Submariner resource is. */
+  readonly submarinerNamespace: string
   readonly lease: LeaseTimes
   readonly healthCheckIntervalMs: number
   readonly connect: () => Promise<DatapathConnection>
@@ -86,7 +88,8 @@ export class Control {
   readonly #done: Promise<void>
   #keys: CableKeys
   #remembered: Remembered
-  #submariner: Submariner | undefined
+  /** Undefined: it has not been read yet. */
+  #submariner: Submariner | 'none' | undefined
   #plan: Plan | undefined
   /** Undefined: nobody knows yet who leads. */
   #isActive: boolean | undefined
@@ -108,6 +111,7 @@ export class Control {
     this.#remembered = state.remembered()
     this.#watches = new Watches({
       ...{ local, broker, namespace, brokerNamespace, nodeName, clock, changed },
+      submarinerNamespace: parts.submarinerNamespace,
     })
     const heldEpoch = state.heldEpoch()
     this.#election = new Election({
@@ -181,13 +185,15 @@ export class Control {
   async stop({ leaves } = { leaves: false }): Promise<void> {
     this.#isStopping = true
     this.#changed.raise()
+    // First: what we have written others may be taking away already.
+    const isQuiet = this.#executor.stop()
     // What it ended with, if that was a bug, is said by whoever waits for `done`.
     await this.#done.catch(() => undefined)
     this.#pings.stop()
     if (leaves) await this.#dropCables()
     await Promise.all([
       this.#election.stop(),
-      this.#executor.stop(),
+      isQuiet,
       this.#link.stop(),
       this.#report.stop({ removes: true }),
       this.#podLabel?.stop('passive'),
@@ -224,7 +230,8 @@ export class Control {
     this.#retryState(clock.monotonicMs())
     this.#noteSubmariner()
     this.#decide()
-    if (this.#isActive !== undefined) {
+    // Without an address of ours there would be no cables, for a moment.
+    if (this.#isActive !== undefined && this.#self.hasLooked) {
       this.#plan = reconcile(this.#world(this.#isActive))
       this.#carryOut(this.#plan)
     }
@@ -313,10 +320,11 @@ export class Control {
   }
 
   #noteSubmariner(): void {
-    const { submariner } = this.#watches
-    // It is undefined before the first list, too, and then it was before.
-    if (submariner === this.#submariner) return
-    this.#submariner = submariner
+    const { submariner, hasNoSubmariner } = this.#watches
+    const now = submariner ?? (hasNoSubmariner ? 'none' : undefined)
+    // One that cannot be read is a problem, and as it was before.
+    if (now === undefined || now === this.#submariner) return
+    this.#submariner = now
     if (submariner !== undefined) this.#parts.state.keepSubmariner(submariner)
     this.#parts.noteSubmariner(submariner)
   }
@@ -340,7 +348,8 @@ export class Control {
 
   /** What join found out about the broker. */
   #trustProblem(): readonly Problem[] {
-    if (this.#submariner?.meta.annotations[annotation.brokerTrust] !== 'unenforced') return []
+    const submariner = this.#submariner === 'none' ? undefined : this.#submariner
+    if (submariner?.meta.annotations[annotation.brokerTrust] !== 'unenforced') return []
     const message =
       'nothing keeps a member of this broker from writing what is of another; ' +
       'try: hawser deploy-broker on Kubernetes 1.30 or later, and join again'

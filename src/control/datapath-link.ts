@@ -178,6 +178,8 @@ export class DatapathLink {
   async #post(connection: DatapathConnection, generation: number): Promise<boolean> {
     const { clock, log, random = Math.random } = this.#parts
     const tables = this.#wanted
+    // What was refused is not wanted any more.
+    if (this.isInForce) this.#problem = undefined
     if (tables === undefined || this.isInForce || clock.monotonicMs() < this.#retryAtMs)
       return false
     try {

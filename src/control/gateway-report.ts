@@ -22,6 +22,8 @@ export interface GatewayReportParts {
 const defaultPeriodMs = 5000
 /** Between two writes, whatever happens. */
 const leastMs = 500
+/** Somebody else was faster; twice in a row it is something else, a namespace that is gone perhaps. */
+const races: readonly KubeCode[] = ['CONFLICT', 'ALREADY_EXISTS', 'NOT_FOUND']
 
 export class GatewayReport {
   readonly #parts: GatewayReportParts
@@ -34,6 +36,7 @@ export class GatewayReport {
   #written: Gateway | undefined
   #triedAtMs = Number.NEGATIVE_INFINITY
   #failure: KubeError | undefined
+  #wasRace = false
   /** Of writes that were taken. */
   #writes = 0
 
@@ -87,7 +90,7 @@ export class GatewayReport {
   #dueMs(): number {
     if (this.#gateway === undefined) return Number.POSITIVE_INFINITY
     const isNews = hasNews(this.#written, this.#gateway) && this.#failure === undefined
-    return this.#triedAtMs + (isNews ? leastMs : this.#periodMs)
+    return this.#triedAtMs + (isNews || this.#wasRace ? leastMs : this.#periodMs)
   }
 
   async #write(): Promise<void> {
@@ -99,13 +102,13 @@ export class GatewayReport {
       this.#stored = await this.#put({ ...gateway, updatedAtMs: clock.wallMs() })
       this.#written = gateway
       this.#failure = undefined
+      this.#wasRace = false
       this.#writes++
     } catch (error) {
       if (!(error instanceof KubeError)) throw error
       this.#stored = undefined
-      const isQuick: readonly KubeCode[] = ['CONFLICT', 'ALREADY_EXISTS', 'NOT_FOUND']
-      if (isQuick.includes(error.code)) this.#triedAtMs -= this.#periodMs - leastMs
-      else if (error.code !== 'ABORTED') this.#failure = error
+      this.#wasRace = races.includes(error.code) && !this.#wasRace
+      if (!this.#wasRace && error.code !== 'ABORTED') this.#failure = error
     }
   }
 

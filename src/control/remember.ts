@@ -2,6 +2,7 @@
 // our own Endpoint as it was last described. All of them, not only those that are believed: they are
 // judged again whenever they are read.
 
+import { isDeepStrictEqual } from 'node:util'
 import type { OwnObjects } from './own-objects.ts'
 import { isListed, sourceOf } from './remotes.ts'
 import type { Remembered, World } from './world.ts'
@@ -15,7 +16,9 @@ export function remember(world: World, own: OwnObjects): Remembered {
     endpoint => isOurs(endpoint) && endpoint.hostname === hostname,
   )
   // Before the Node has been read we do not know what it changes.
-  const ourselves = world.node === undefined ? last : [own.endpoint]
+  const described = world.node === undefined ? last : [own.endpoint]
+  // The same object while it is the same: then nothing is to be written.
+  const ourselves = isDeepStrictEqual(last, described) ? last : described
   const kept = isListed(world) ? clusters.filter(cluster => !isOurs(cluster)) : clusters
   return { clusters: kept, endpoints: [...others, ...ourselves] }
 }

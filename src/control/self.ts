@@ -8,14 +8,13 @@ import { type FamilyAddresses, noAddresses } from '../kube/resources/endpoint.ts
 import type { Signal } from '../kube/signal.ts'
 import {
   type Address,
-  equalBytes,
   type Family,
   formatAddress,
-  maskBytes,
   type Prefix,
   parseAddress,
 } from '../net/address.ts'
 import type { Clock } from '../net/clock.ts'
+import { contains, hostPrefix } from '../net/prefix.ts'
 import type { SelfFacts } from './world.ts'
 
 /** Nothing is sent there: a connected UDP socket has the source that the routes choose. */
@@ -48,6 +47,7 @@ export class SelfWatcher {
   #delayMs: number = lookTimes.firstMs
   #nextMs: number
   #isLooking = false
+  #hasLooked = false
 
   constructor(parts: SelfParts) {
     this.#parts = parts
@@ -61,6 +61,11 @@ export class SelfWatcher {
     return this.#facts
   }
 
+  /** Before that the facts are none. */
+  get hasLooked(): boolean {
+    return this.#hasLooked
+  }
+
   /** When `look` is to be called next. */
   get nextMs(): number {
     return this.#isLooking ? Number.POSITIVE_INFINITY : this.#nextMs
@@ -70,7 +75,10 @@ export class SelfWatcher {
     this.#isLooking = true
     const [ipv4, ipv6] = await Promise.all([this.#looks.privateIp(4), this.#looks.privateIp(6)])
     const addresses = this.#looks.interfaceAddresses()
-    const inside = addresses.filter(address => isInsideAny(address, this.#parts.clusterCidrs))
+    const { clusterCidrs } = this.#parts
+    const inside = addresses.filter(address =>
+      clusterCidrs.some(cidr => contains(cidr, hostPrefix(address))),
+    )
     const facts: SelfFacts = {
       ...this.#facts,
       // A node without a route for a while is still the node that it was.
@@ -87,6 +95,7 @@ export class SelfWatcher {
       : Math.min(lookTimes.mostMs, this.#delayMs * lookTimes.factor)
     this.#nextMs = this.#parts.clock.monotonicMs() + this.#delayMs
     this.#isLooking = false
+    this.#hasLooked = true
     if (isDifferent) this.#parts.changed.raise()
   }
 
@@ -129,14 +138,6 @@ function ownAddress(socket: Socket): Address | undefined {
 function interfaceAddresses(): Address[] {
   return Object.values(networkInterfaces()).flatMap(list =>
     (list ?? []).map(({ address }) => parseAddress(address.split('%')[0])),
-  )
-}
-
-function isInsideAny(address: Address, prefixes: readonly Prefix[]): boolean {
-  return prefixes.some(
-    prefix =>
-      prefix.family === address.family &&
-      equalBytes(maskBytes(address.bytes.slice(), prefix.bits), prefix.bytes),
   )
 }
 

@@ -23,6 +23,7 @@ import { parseObject } from '../kube/objects.ts'
 import type { Resource, ResourceType } from '../kube/resource-type.ts'
 import { clusterType } from '../kube/resources/cluster.ts'
 import { endpointType } from '../kube/resources/endpoint.ts'
+import { newMeta } from '../kube/resources/resource.ts'
 import { type Submariner, submarinerType } from '../kube/resources/submariner.ts'
 import type { Problem, Remembered } from './world.ts'
 
@@ -136,8 +137,15 @@ export class StateDirectory {
     return raw === undefined ? undefined : this.#parseAll(submarinerType, [raw])[0]
   }
 
+  /** What settings are made of: the gateways in its status change every few seconds. */
   keepSubmariner(submariner: Submariner): void {
-    this.#write(file.submariner, `${JSON.stringify(submarinerType.serialize(submariner))}\n`)
+    const { meta, status } = submariner
+    const raw = submarinerType.serialize({
+      ...submariner,
+      meta: { ...newMeta(meta.name, meta.namespace), annotations: meta.annotations },
+      status: status && { ...status, gateways: [] },
+    })
+    this.#write(file.submariner, `${JSON.stringify(raw)}\n`)
   }
 
   /** The cluster has left: neither its settings nor the others are of any use. */

@@ -4,7 +4,8 @@
 // The prefixes of a family are sorted, so whatever overlaps a prefix stands beside the place where it
 // would be put.
 
-import { equalBytes, maskBytes, type Prefix, parsePrefix } from '../net/address.ts'
+import { type Prefix, parsePrefix } from '../net/address.ts'
+import { contains, overlaps } from '../net/prefix.ts'
 
 interface Entry {
   readonly prefix: Prefix
@@ -69,18 +70,6 @@ function placeOf(entries: readonly Entry[], prefix: Prefix): number {
     else high = middle
   }
   return low
-}
-
-export function contains(outer: Prefix, inner: Prefix): boolean {
-  return (
-    outer.family === inner.family &&
-    outer.bits <= inner.bits &&
-    equalBytes(outer.bytes, maskBytes(inner.bytes.slice(), outer.bits))
-  )
-}
-
-export function overlaps(a: Prefix, b: Prefix): boolean {
-  return contains(a, b) || contains(b, a)
 }
 
 /** What a cluster has that others can reach: with Globalnet, global CIDRs in place of IPv4. */

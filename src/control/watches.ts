@@ -13,12 +13,14 @@ import { type Submariner, submarinerType } from '../kube/resources/submariner.ts
 import type { Signal } from '../kube/signal.ts'
 import { Watch } from '../kube/watch.ts'
 import type { Clock } from '../net/clock.ts'
+import { malformed } from './problems.ts'
 import type { Known, Problem, World } from './world.ts'
 
 export interface WatchesParts {
   readonly local: KubeClient
   readonly broker: KubeClient
   readonly namespace: string
+  readonly submarinerNamespace: string
   readonly brokerNamespace: string
   /** Of our own Node; undefined: it is not looked at. */
   readonly nodeName: string | undefined
@@ -40,6 +42,7 @@ export class Watches {
     local,
     broker,
     namespace,
+    submarinerNamespace,
     brokerNamespace,
     nodeName,
     clock,
@@ -55,7 +58,10 @@ export class Watches {
         ? undefined
         : watch(local, nodeType, { fieldSelector: `metadata.name=${nodeName}` })
     const fieldSelector = `metadata.name=${objectName.submariner}`
-    this.#submariner = watch(local, submarinerType, { namespace, fieldSelector })
+    this.#submariner = watch(local, submarinerType, {
+      namespace: submarinerNamespace,
+      fieldSelector,
+    })
     this.#brokerClusters = watch(broker, clusterType, { namespace: brokerNamespace })
     this.#brokerEndpoints = watch(broker, endpointType, { namespace: brokerNamespace })
   }
@@ -84,6 +90,12 @@ export class Watches {
     return this.#submariner.list()[0]
   }
 
+  /** There is none: it is not one that cannot be read, nor one that nobody has asked for yet. */
+  get hasNoSubmariner(): boolean {
+    const { synced } = this.#submariner
+    return synced && this.submariner === undefined && this.#submariner.problems().length === 0
+  }
+
   /** Whether an API server fails us now, the local one or the broker. */
   get isAway(): boolean {
     return [...this.#localWatches(), ...this.#brokerWatches()].some(
@@ -95,12 +107,7 @@ export class Watches {
     return [
       ...problemOf('api-away', this.#localWatches()),
       ...problemOf('broker-away', this.#brokerWatches()),
-      ...(this.#node?.problems() ?? []).map(({ problem }) => ({
-        code: 'malformed-object',
-        clusterId: '',
-        object: 'nodes',
-        message: problem,
-      })),
+      ...[this.#node, this.#submariner].flatMap(watch => watch?.problems() ?? []).map(malformed),
     ]
   }
 

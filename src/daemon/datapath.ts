@@ -15,6 +15,7 @@ import { startWireServer, type WireServer } from '../wire/server.ts'
 import { readTablesFile } from '../wire/tables-file.ts'
 import { exitOnUncaught } from './fatal.ts'
 import type { Log } from './log.ts'
+import { onFirstSignal } from './signals.ts'
 
 /**
  * CAP_NET_BIND_SERVICE: cable ports below 1024. CAP_NET_ADMIN: TUN, SO_MARK, SO_*BUFFORCE.
@@ -71,7 +72,7 @@ export async function runDatapathDaemon(
   // Before the workers start: threads inherit the capabilities of the one that makes them.
   parts.secureProcess(keptCapabilities)
   const ending = Promise.withResolvers<End>()
-  const forgetSignals = onSignals(name => ending.resolve({ reason: name, failed: false }))
+  const forgetSignals = onFirstSignal(name => ending.resolve({ reason: name, failed: false }))
   const running: Running[] = []
   const stop = () => stopAll(running, log)
   const letFail = exitOnUncaught(stop, message => log.error(message))
@@ -112,20 +113,6 @@ export async function runDatapathDaemon(
 async function stopAll(running: Running[], log: Log): Promise<void> {
   for (let part = running.pop(); part; part = running.pop())
     await part.close().catch((error: Error) => log.error(`while stopping: ${error.message}`))
-}
-
-/** The first signal ends the daemon cleanly, the next one has its usual effect. */
-function onSignals(end: (name: string) => void): () => void {
-  const signals = ['SIGTERM', 'SIGINT'] as const
-  const forget = () => {
-    for (const name of signals) process.off(name, listener)
-  }
-  const listener = (name: NodeJS.Signals) => {
-    forget()
-    end(name)
-  }
-  for (const name of signals) process.on(name, listener)
-  return forget
 }
 
 function announce(fd: number, log: Log): void {

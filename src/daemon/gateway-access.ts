@@ -28,8 +28,9 @@ export interface AccessOptions {
 /** A kubeconfig that was named, a server that was named, the pod's account, or KUBECONFIG. */
 export async function localClient(
   { clock, environment, userAgent }: AccessOptions,
-  { apiServer, apiSecret, namespace }: LocalConfig,
+  { apiServer, apiSecret, namespace }: Omit<LocalConfig, 'stateDirectory'>,
   kubeconfig: string | undefined,
+  context?: string,
 ): Promise<KubeClient> {
   const inPod = (environment['KUBERNETES_SERVICE_HOST'] ?? '') !== ''
   let credentials: Credentials
@@ -45,7 +46,8 @@ export async function localClient(
     credentials = await inClusterCredentials({ clock, environment })
   } else {
     const path = kubeconfig === undefined ? {} : { path: kubeconfig }
-    credentials = await kubeconfigCredentials({ clock, environment, ...path })
+    const named = context === undefined ? {} : { context }
+    credentials = await kubeconfigCredentials({ clock, environment, ...path, ...named })
   }
   return new KubeClient(credentials, userAgent)
 }

@@ -358,8 +358,9 @@ function namespaceName(text: string): string {
   throw new Error(`${JSON.stringify(text)} is no name of a namespace`)
 }
 
+/** The kernel takes much else, which would be more than a word to `ip -batch`. */
 function deviceName(text: string): string {
-  if (/^[^\s/:%]{1,15}$/.test(text) && !/^\.\.?$/.test(text)) return text
+  if (/^[\w.@-]{1,15}$/.test(text) && !/^\.\.?$/.test(text)) return text
   throw new Error(`${JSON.stringify(text)} is no name of a device`)
 }
 

@@ -7,6 +7,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { Control } from '../control/control.ts'
 import { StateDirectory } from '../control/state-directory.ts'
@@ -17,7 +18,6 @@ import { KubeError } from '../kube/errors.ts'
 import { objectName } from '../kube/names.ts'
 import { secretType } from '../kube/resources/secret.ts'
 import { type Submariner, submarinerType } from '../kube/resources/submariner.ts'
-import { Signal } from '../kube/signal.ts'
 import { loadNative } from '../native.ts'
 import { systemClock } from '../net/clock.ts'
 import { type ExitCode, exitCode } from '../net/errors.ts'
@@ -38,6 +38,7 @@ import { GatewayHost } from './gateway-host.ts'
 import type { Environment, GatewayFlags } from './gateway-sources.ts'
 import { type HttpServer, type HttpView, startHttp } from './http.ts'
 import type { Log } from './log.ts'
+import { onFirstSignal } from './signals.ts'
 
 export interface GatewayDaemonOptions {
   readonly flags: GatewayFlags
@@ -60,7 +61,11 @@ const retries = { firstMs: 1000, mostMs: 20_000 } as const
 export async function runGatewayDaemon(options: GatewayDaemonOptions): Promise<ExitCode> {
   const { flags, environment, kubeconfig, machine, log } = options
   const ending = Promise.withResolvers<string>()
-  const signals = new Signals(name => ending.resolve(name))
+  const aborting = new AbortController()
+  const forgetSignals = onFirstSignal(name => {
+    aborting.abort()
+    ending.resolve(name)
+  })
   try {
     const where = localConfig(flags, environment)
     const access: AccessOptions = {
@@ -70,7 +75,7 @@ export async function runGatewayDaemon(options: GatewayDaemonOptions): Promise<E
     }
     const state = StateDirectory.open(where.stateDirectory)
     const local = await localClient(access, where, kubeconfig)
-    const settings = await readSettings(options, local, state, signals)
+    const settings = await readSettings(options, local, state, aborting.signal)
     if (settings === undefined) return exitCode.ok
     const { config } = settings
     const broker = await brokerClient(access, config.broker, config.control, local)
@@ -79,7 +84,7 @@ export async function runGatewayDaemon(options: GatewayDaemonOptions): Promise<E
     if (!config.control.hasStockAgents) await takeClusterKey(config, local, state)
     return await run({ options, settings, state, local, broker, presharedKey }, ending)
   } finally {
-    signals.forget()
+    forgetSignals()
   }
 }
 
@@ -96,13 +101,14 @@ async function run(running: Running, ending: PromiseWithResolvers<string>): Prom
   const { options, settings, state, local, broker, presharedKey } = running
   const { log } = options
   const { config } = settings
-  let hasLeft = false
+  const resource = new FollowedResource(running, why => ending.resolve(why))
   const control = new Control({
     ...{ local, broker, state, presharedKey, log },
     settings: config.control,
     publicIps: config.publicIps,
     nodeName: config.nodeName,
     podName: config.podName,
+    submarinerNamespace: localConfig(options.flags, options.environment).namespace,
     lease: config.lease,
     healthCheckIntervalMs: config.healthCheckIntervalMs,
     connect: () => DatapathClient.connect(config.socketPath),
@@ -110,20 +116,12 @@ async function run(running: Running, ending: PromiseWithResolvers<string>): Prom
     host: new GatewayHost(config.control.drivers),
     clock: systemClock,
     problems: config.problems,
-    noteSubmariner: submariner => {
-      if (!settings.usesResource) return
-      if (submariner === undefined) {
-        hasLeft = true
-        ending.resolve('the Submariner resource is gone: this cluster has left the clusterset')
-      } else if (isChanged(options, config, submariner, log)) {
-        ending.resolve('the settings in the Submariner resource are others now')
-      }
-    },
+    noteSubmariner: submariner => resource.note(submariner),
   })
   let http: HttpServer | undefined
   const stop = async () => {
-    await Promise.all([control.stop({ leaves: hasLeft }), http?.close()])
-    if (hasLeft) state.forget()
+    await Promise.all([control.stop({ leaves: resource.isGone }), http?.close()])
+    if (resource.isGone) state.forget()
     local.close()
     broker.close()
   }
@@ -162,13 +160,13 @@ async function readSettings(
   { flags, environment, machine, log }: GatewayDaemonOptions,
   local: KubeClient,
   state: StateDirectory,
-  signals: Signals,
+  signal: AbortSignal,
 ): Promise<Settings | undefined> {
   const alone = gatewayConfig(flags, environment, machine)
   if (alone.ok || !alone.isIncomplete) return { config: required(alone), usesResource: false }
   const { namespace } = localConfig(flags, environment)
   const place = { name: objectName.submariner, namespace }
-  for (let attempt = 1; !signals.hasEnded; attempt++) {
+  for (let attempt = 1; !signal.aborted; attempt++) {
     try {
       const { value } = await local.get(submarinerType, place, { limitMs: requestMs })
       state.keepSubmariner(value)
@@ -187,7 +185,8 @@ async function readSettings(
         return { config: required(result), usesResource: true }
       }
       if (attempt === 1) log.error(`${configError(alone.errors).message}; ${error.message}`)
-      await signals.wait(backoffMs(retries, attempt, Math.random()))
+      const pauseMs = backoffMs(retries, attempt, Math.random())
+      await delay(pauseMs, undefined, { signal }).catch(() => undefined)
     }
   }
   return undefined
@@ -198,17 +197,44 @@ function required(result: ConfigResult): GatewayConfig {
   throw configError(result.errors)
 }
 
-/** Settings last as long as the process: with others it has to begin anew. */
-function isChanged(
-  { flags, environment, machine }: GatewayDaemonOptions,
-  config: GatewayConfig,
-  submariner: Submariner,
-  log: Log,
-): boolean {
-  const result = gatewayConfig(flags, environment, machine, submariner)
-  if (result.ok) return !isDeepStrictEqual(result.config, config)
-  log.error(`${configError(result.errors).message}; the settings stay as they were`)
-  return false
+/** The resource that settings come from. They last as long as the process: with others it ends. */
+class FollowedResource {
+  readonly #running: Pick<Running, 'options' | 'settings'>
+  readonly #end: (why: string) => void
+  #isGone = false
+  #refusal = ''
+
+  constructor(running: Pick<Running, 'options' | 'settings'>, end: (why: string) => void) {
+    this.#running = running
+    this.#end = end
+  }
+
+  /** This cluster has left. */
+  get isGone(): boolean {
+    return this.#isGone
+  }
+
+  /** As it is now; undefined: there is none. */
+  note(submariner: Submariner | undefined): void {
+    const { options, settings } = this.#running
+    if (!settings.usesResource) return
+    if (submariner === undefined) {
+      this.#isGone = true
+      this.#end('the Submariner resource is gone: this cluster has left the clusterset')
+      return
+    }
+    const { flags, environment, machine, log } = options
+    const result = gatewayConfig(flags, environment, machine, submariner)
+    if (result.ok && !isDeepStrictEqual(result.config, settings.config)) {
+      this.#end('the settings in the Submariner resource are others now')
+    }
+    // Its status is written every few seconds, and what is wrong in it is said once.
+    const refusal = result.ok ? '' : configError(result.errors).message
+    if (refusal !== '' && refusal !== this.#refusal) {
+      log.error(`${refusal}; the settings stay as they were`)
+    }
+    this.#refusal = refusal
+  }
 }
 
 async function readPsk(
@@ -275,35 +301,4 @@ async function uninstall(
   local.close()
   broker.close()
   return failures.length === 0 ? exitCode.ok : exitCode.partial
-}
-
-/** The first signal ends the daemon cleanly, the next one has its usual effect. */
-class Signals {
-  readonly #listener: (name: NodeJS.Signals) => void
-  readonly #names = ['SIGTERM', 'SIGINT'] as const
-  readonly #wake = new Signal()
-  #hasEnded = false
-
-  constructor(end: (name: string) => void) {
-    this.#listener = name => {
-      this.forget()
-      this.#hasEnded = true
-      this.#wake.raise()
-      end(name)
-    }
-    for (const name of this.#names) process.on(name, this.#listener)
-  }
-
-  get hasEnded(): boolean {
-    return this.#hasEnded
-  }
-
-  /** Less long when a signal comes. */
-  async wait(limitMs: number): Promise<void> {
-    await this.#wake.wait(limitMs)
-  }
-
-  forget(): void {
-    for (const name of this.#names) process.off(name, this.#listener)
-  }
 }

@@ -7,10 +7,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Host } from '../host/host.ts'
 import { monitorHost } from '../host/monitor.ts'
-import { KubeClient } from '../kube/client.ts'
-import { inClusterCredentials } from '../kube/credentials.ts'
+import type { KubeClient } from '../kube/client.ts'
 import { kubeCodeOf } from '../kube/errors.ts'
-import { kubeconfigCredentials } from '../kube/kubeconfig.ts'
 import { objectName } from '../kube/names.ts'
 import { endpointType } from '../kube/resources/endpoint.ts'
 import { nodeType } from '../kube/resources/node.ts'
@@ -32,7 +30,10 @@ import {
   nodeNameOf,
 } from '../route-agent/settings.ts'
 import { exitOnUncaught } from './fatal.ts'
+import { localClient } from './gateway-access.ts'
 import type { Log } from './log.ts'
+import { onFirstSignal } from './signals.ts'
+import { waitWith } from './wait-node.ts'
 
 export interface RouteAgentDaemonOptions {
   readonly flags: AgentFlags
@@ -50,7 +51,7 @@ export async function runRouteAgent(options: RouteAgentDaemonOptions): Promise<E
   const { log } = options
   const client = await clientOf(options)
   const ending = new AbortController()
-  const forgetSignals = onSignals(name => {
+  const forgetSignals = onFirstSignal(name => {
     log.info(`ends: ${name}; the routes stay`)
     ending.abort()
   })
@@ -78,19 +79,9 @@ export async function uninstallRouteAgent(log: Log): Promise<ExitCode> {
 
 /** Resolves when the Node is ready, whatever the API does until then. */
 export async function waitForNode(options: RouteAgentDaemonOptions): Promise<ExitCode> {
-  const client = await clientOf(options)
   const { flags, environment, machine, log } = options
-  const name = nodeNameOf(flags, environment, machine)
-  const changed = new Signal()
-  const scope = { fieldSelector: `metadata.name=${name}` }
-  const watch = new Watch({ client, type: nodeType, scope, changed, clock: systemClock })
-  const forgetSignals = onSignals(() => process.exit(exitCode.interrupted))
-  log.info(`waits for node ${name} to be ready`)
-  while (watch.get('', name)?.isReady !== true) await changed.wait()
-  forgetSignals()
-  await watch.stop()
-  client.close()
-  return exitCode.ok
+  const nodeName = nodeNameOf(flags, environment, machine)
+  return waitWith({ client: await clientOf(options), nodeName, limitMs: undefined, log })
 }
 
 async function serve(
@@ -168,35 +159,18 @@ async function findSettings(
   return undefined
 }
 
-async function clientOf(options: RouteAgentDaemonOptions): Promise<KubeClient> {
-  const { environment, kubeconfig, context, machine } = options
-  const userAgent = `hawser-route-agent/${machine.version}`
-  const isInPod = environment['KUBERNETES_SERVICE_HOST'] !== undefined && kubeconfig === undefined
-  if (isInPod) {
-    return new KubeClient(
-      await inClusterCredentials({ clock: systemClock, environment }),
-      userAgent,
-    )
+function clientOf({
+  environment,
+  flags,
+  kubeconfig,
+  context,
+  machine,
+}: RouteAgentDaemonOptions): Promise<KubeClient> {
+  const access = {
+    ...{ clock: systemClock, environment },
+    userAgent: `hawser-route-agent/${machine.version}`,
   }
-  const credentials = await kubeconfigCredentials({
-    clock: systemClock,
-    environment,
-    ...(kubeconfig === undefined ? {} : { path: kubeconfig }),
-    ...(context === undefined ? {} : { context }),
-  })
-  return new KubeClient(credentials, userAgent)
-}
-
-/** The first signal ends the agent cleanly, the next one has its usual effect. */
-function onSignals(end: (name: string) => void): () => void {
-  const signals = ['SIGTERM', 'SIGINT'] as const
-  const forget = () => {
-    for (const name of signals) process.off(name, listener)
-  }
-  const listener = (name: NodeJS.Signals) => {
-    forget()
-    end(name)
-  }
-  for (const name of signals) process.on(name, listener)
-  return forget
+  const namespace = namespaceOf(flags, environment)
+  const local = { namespace, apiServer: undefined, apiSecret: undefined }
+  return localClient(access, local, kubeconfig, context)
 }

@@ -2,6 +2,7 @@
 // plugin is up. An API server that is away is waited for as well, and what it is that is waited for
 // stands in the log when it is another thing than before.
 
+import type { KubeClient } from '../kube/client.ts'
 import { type Node, nodeType } from '../kube/resources/node.ts'
 import { Signal } from '../kube/signal.ts'
 import { Watch } from '../kube/watch.ts'
@@ -11,21 +12,32 @@ import { localClient } from './gateway-access.ts'
 import { localConfig } from './gateway-config.ts'
 import type { Environment } from './gateway-sources.ts'
 import type { Log } from './log.ts'
+import { onFirstSignal } from './signals.ts'
 
-export interface WaitNodeOptions {
+export interface NodeWait {
+  /** It is closed in the end. */
+  readonly client: KubeClient
   readonly nodeName: string
-  readonly environment: Environment
-  readonly kubeconfig: string | undefined
-  readonly version: string
   /** Undefined: for as long as it takes. */
   readonly limitMs: number | undefined
   readonly log: Log
 }
 
+export interface WaitNodeOptions extends Omit<NodeWait, 'client'> {
+  readonly environment: Environment
+  readonly kubeconfig: string | undefined
+  readonly version: string
+}
+
 export async function waitForNode(options: WaitNodeOptions): Promise<ExitCode> {
-  const { nodeName, environment, kubeconfig, version, limitMs, log } = options
+  const { environment, kubeconfig, version } = options
   const access = { clock: systemClock, environment, userAgent: `hawser/${version}` }
   const client = await localClient(access, localConfig({}, environment), kubeconfig)
+  return waitWith({ ...options, client })
+}
+
+export async function waitWith(options: NodeWait): Promise<ExitCode> {
+  const { client, nodeName, limitMs, log } = options
   const changed = new Signal()
   const watch = new Watch<Node>({
     ...{ client, type: nodeType, changed, clock: systemClock },
@@ -33,8 +45,13 @@ export async function waitForNode(options: WaitNodeOptions): Promise<ExitCode> {
   })
   const endMs = systemClock.monotonicMs() + (limitMs ?? Number.POSITIVE_INFINITY)
   let last = ''
+  let isInterrupted = false
+  const forgetSignals = onFirstSignal(() => {
+    isInterrupted = true
+    changed.raise()
+  })
   try {
-    for (;;) {
+    while (!isInterrupted) {
       const node = watch.list()[0]
       if (node?.isReady === true) {
         log.info(`Node ${nodeName} is ready`)
@@ -53,7 +70,9 @@ export async function waitForNode(options: WaitNodeOptions): Promise<ExitCode> {
       if (restMs <= 0) throw tooLate(nodeName, why)
       await changed.wait(restMs)
     }
+    return exitCode.interrupted
   } finally {
+    forgetSignals()
     await watch.stop()
     client.close()
   }

@@ -49,8 +49,10 @@ export const runCommand: RunCommand = async (command, input) => {
     return Buffer.concat(stdout).toString()
   } catch (cause) {
     if (cause instanceof GatewayError) throw cause
-    throw new GatewayError('ENOENT', `cannot run ${program}: ${(cause as Error).message}`, {
-      hint: program === 'nft' ? 'install nftables' : 'install iproute2',
+    const { code = 'EFAILED', message } = cause as NodeJS.ErrnoException
+    const missing = program === 'nft' ? 'install nftables' : 'install iproute2'
+    throw new GatewayError(code, `cannot run ${program}: ${message}`, {
+      ...(code === 'ENOENT' ? { hint: missing } : {}),
       cause,
     })
   } finally {
@@ -62,8 +64,18 @@ export const runCommand: RunCommand = async (command, input) => {
 export async function readJson(run: RunCommand, command: readonly string[]): Promise<Fields[]> {
   const text = await run(command)
   if (text.trim() === '') return []
-  const value: unknown = JSON.parse(text)
+  const value = parseOutput(command, text)
   return Array.isArray(value) ? value.filter(isFields) : []
+}
+
+/** Old releases print what is none. */
+export function parseOutput(command: readonly string[], text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    const hint = `${command[0]} -V`
+    throw new GatewayError('EFAILED', `${command.join(' ')}: it prints no JSON`, { hint, cause })
+  }
 }
 
 export type Fields = Readonly<Record<string, unknown>>

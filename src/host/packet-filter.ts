@@ -7,7 +7,7 @@
 // container may lose.
 
 import { GatewayError } from '../net/errors.ts'
-import { type Fields, isFields, isGone, type RunCommand, textOf } from './commands.ts'
+import { type Fields, isFields, isGone, parseOutput, type RunCommand, textOf } from './commands.ts'
 
 export class PacketFilter {
   readonly #run: RunCommand
@@ -53,14 +53,15 @@ export class PacketFilter {
 
   async #elements(set: string): Promise<Fields[]> {
     const [family, name] = this.#table.split(' ')
+    const command = ['nft', '-j', 'list', 'set', family, name, set]
     let text: string
     try {
-      text = await this.#run(['nft', '-j', 'list', 'set', family, name, set])
+      text = await this.#run(command)
     } catch (error) {
       if (isGone(error) || isMissing(error)) return []
       throw error
     }
-    const root: unknown = JSON.parse(text)
+    const root = parseOutput(command, text)
     const objects = isFields(root) && Array.isArray(root['nftables']) ? root['nftables'] : []
     const found = objects.filter(isFields).map(object => object['set'])
     const elements = found.filter(isFields).flatMap(fields => fields['elem'] ?? [])
@@ -74,7 +75,7 @@ export class PacketFilter {
       return await this.#run(['nft', 'list', 'table', ...this.#table.split(' ')])
     } catch (error) {
       if (isGone(error)) return ''
-      throw error instanceof GatewayError ? error : new GatewayError('EFAILED', String(error))
+      throw error
     }
   }
 }

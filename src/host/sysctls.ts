@@ -19,12 +19,13 @@ export function readSysctl({
   interfaceName,
   name,
 }: Omit<Sysctl, 'value'>): number | undefined {
+  const path = pathOf(family, interfaceName, name)
   try {
-    return Number(readFileSync(pathOf(family, interfaceName, name), 'utf8'))
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
+    return Number(readFileSync(path, 'utf8'))
+  } catch (cause) {
+    const { code = 'EIO' } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENODEV') return undefined
-    throw error
+    throw new GatewayError(code, `cannot read ${path}: ${code}`, { hint: `cat ${path}`, cause })
   }
 }
 

@@ -3,6 +3,7 @@
 // gap in its routes; another remote, the MTU, addresses and entries are changed in place.
 
 import { type Address, equalBytes, formatAddress } from '../net/address.ts'
+import { isLinkLocal } from '../net/prefix.ts'
 import { isGone, type RunCommand, readJson, textOf } from './commands.ts'
 import { addressOf, type InterfaceAddress, type NetworkInterface } from './interfaces.ts'
 
@@ -133,10 +134,6 @@ function addressLine(verb: string, device: string, { address, bits }: InterfaceA
   const isFresh = verb === 'add' && address.family === 6
   // Nobody else has it, and until detection ended nothing could be sent.
   return `address ${verb} ${formatAddress(address)}/${bits} dev ${device}${isFresh ? ' nodad' : ''}`
-}
-
-function isLinkLocal({ family, bytes }: Address): boolean {
-  return family === 6 && bytes[0] === 0xfe && (bytes[1] & 0xc0) === 0x80
 }
 
 function isSameAddress(a: Address | undefined, b: Address | undefined): boolean {

@@ -45,7 +45,9 @@ class Gauges {
     this.#registry = registry
   }
 
+  /** Nothing to say is no row: without labels there would be one, of 0. */
   add(name: string, help: string, values: readonly (readonly [Labels, number])[]): void {
+    if (values.length === 0) return
     const labelNames = [...new Set(values.flatMap(([labels]) => Object.keys(labels)))]
     const gauge = new Gauge({ name, help, labelNames, registers: [this.#registry] })
     for (const [labels, value] of values) gauge.set(labels, value)
@@ -53,6 +55,7 @@ class Gauges {
 
   /** What the data path has counted: it begins at 0 when that one is started again. */
   addCounter(name: string, help: string, values: readonly (readonly [Labels, number])[]): void {
+    if (values.length === 0) return
     const labelNames = [...new Set(values.flatMap(([labels]) => Object.keys(labels)))]
     const counter = new Counter({ name, help, labelNames, registers: [this.#registry] })
     for (const [labels, value] of values) counter.inc(labels, value)

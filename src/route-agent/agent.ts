@@ -11,6 +11,7 @@ import type { Node } from '../kube/resources/node.ts'
 import type { RouteAgent } from '../kube/resources/route-agent.ts'
 import type { Signal } from '../kube/signal.ts'
 import type { ObjectStore } from '../kube/store.ts'
+import type { WatchStatus } from '../kube/watch-state.ts'
 import type { Clock } from '../net/clock.ts'
 import { GatewayError } from '../net/errors.ts'
 import type { NodeNetwork } from './network.ts'
@@ -23,11 +24,16 @@ export interface AgentLog {
   info(line: string): void
 }
 
+/** Its objects, and whether there is somebody to ask. */
+export interface Watched<T> extends ObjectStore<T> {
+  status(): WatchStatus
+}
+
 export interface AgentParts {
   readonly settings: AgentSettings
   readonly network: Pick<NodeNetwork, 'interfaces' | 'apply'>
-  readonly endpoints: ObjectStore<Endpoint>
-  readonly nodes: ObjectStore<Node>
+  readonly endpoints: Watched<Endpoint>
+  readonly nodes: Watched<Node>
   /** Raised by both watches and by the monitor of the machine. */
   readonly changed: Signal
   readonly clock: Clock
@@ -54,6 +60,8 @@ export class Agent {
   #plan: NodePlan | undefined
   #failure = ''
   #saved = ''
+  /** Said once. */
+  #saveFailure = ''
   #saveAtMs = Number.NEGATIVE_INFINITY
   #saving: Promise<void> | undefined
 
@@ -83,7 +91,10 @@ export class Agent {
   async #look(): Promise<void> {
     const { settings, network, endpoints, nodes } = this.#parts
     // Absence means nothing before a whole list has been read.
-    if (!endpoints.synced || !nodes.synced) return
+    if (!endpoints.synced || !nodes.synced) {
+      this.#say(undefined, undefined)
+      return
+    }
     try {
       const interfaces = await network.interfaces()
       const plan = planNode({
@@ -112,11 +123,14 @@ export class Agent {
       ...(error === undefined ? [] : [error.message]),
     ]
     this.#failure = problems.join('; ')
-    const lines = [plan === undefined ? '' : describePlan(plan), ...problems]
-    if (lines.join('\n') === this.#said) return
-    this.#said = lines.join('\n')
-    if (lines[0] !== '') log.info(lines[0])
-    for (const problem of problems) log.error(problem)
+    const head = plan === undefined ? '' : describePlan(plan)
+    // Not of the status: an API that is away takes none.
+    const errors = [...problems, ...troubles([endpoints, nodes])]
+    const text = [head, ...errors].join('\n')
+    if (text === this.#said) return
+    this.#said = text
+    if (head !== '') log.info(head)
+    for (const line of errors) log.error(line)
     if (error?.hint !== undefined) log.error(`try: ${error.hint}`)
   }
 
@@ -131,9 +145,15 @@ export class Agent {
     this.#saveAtMs = nowMs + statusMs
     this.#saved = text
     this.#saving = saveStatus(agent)
-      .catch((error: Error) => {
+      .then(() => {
+        this.#saveFailure = ''
+      })
+      .catch(({ message }: Error) => {
         if (this.#isStopped) return
-        log.error(`RouteAgent ${agent.meta.name} is not written: ${error.message}`)
+        if (message !== this.#saveFailure) {
+          log.error(`RouteAgent ${agent.meta.name} is not written: ${message}`)
+        }
+        this.#saveFailure = message
         this.#saved = ''
         this.#saveAtMs = clock.monotonicMs() + statusRetryMs
       })
@@ -141,4 +161,13 @@ export class Agent {
         this.#saving = undefined
       })
   }
+}
+
+/** Of an API that is away or refuses us, in the words of the first that has noticed. */
+function troubles(watches: readonly Pick<Watched<unknown>, 'status'>[]): readonly string[] {
+  const failing = watches.flatMap(watch => {
+    const status = watch.status()
+    return status.state === 'retrying' ? [status] : []
+  })
+  return failing.slice(0, 1).map(({ error, hint }) => `${error}${hint ? `; try: ${hint}` : ''}`)
 }

@@ -8,8 +8,8 @@
 import type { Route } from '../host/routes.ts'
 import type { Endpoint } from '../kube/resources/endpoint.ts'
 import type { Address, Family, Prefix } from '../net/address.ts'
-import { overlaps } from './remotes.ts'
-import { familyAddress, hostPrefix, type Scene } from './scene.ts'
+import { hostPrefix, overlaps } from '../net/prefix.ts'
+import { familyAddress, type Scene } from './scene.ts'
 
 /** `source`: this node's address among the pods; without one the kernel chooses. */
 export function cableRoutes(

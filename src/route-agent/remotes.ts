@@ -5,7 +5,8 @@
 
 import type { Endpoint } from '../kube/resources/endpoint.ts'
 import type { Node } from '../kube/resources/node.ts'
-import { equalBytes, formatPrefix, maskBytes, type Prefix, prefixKey } from '../net/address.ts'
+import { formatPrefix, type Prefix, prefixKey } from '../net/address.ts'
+import { hostPrefix, overlaps } from '../net/prefix.ts'
 import { overlayPrefix } from './overlay.ts'
 import type { AgentSettings } from './settings.ts'
 
@@ -82,7 +83,7 @@ function refusal(
   }
   if (overlaps(subnet, overlayPrefix[subnet.family])) return 'overlaps with addresses between nodes'
   const node = nodes.find(({ internalIps }) =>
-    internalIps.some(ip => overlaps(subnet, { ...ip, bits: ip.bytes.length * 8 })),
+    internalIps.some(ip => overlaps(subnet, hostPrefix(ip))),
   )
   if (node !== undefined) return `holds the address of this cluster's node ${node.meta.name}`
   return reserved.some(prefix => overlaps(prefix, subnet)) ? 'is no unicast network' : undefined
@@ -103,9 +104,3 @@ const reserved: readonly Prefix[] = [
   { family: 6, bytes: Uint8Array.of(0xfe, 0x80, ...new Uint8Array(14)), bits: 10 },
   { family: 6, bytes: Uint8Array.of(0xff, ...new Uint8Array(15)), bits: 8 },
 ]
-
-export function overlaps(a: Prefix, b: Prefix): boolean {
-  if (a.family !== b.family) return false
-  const bits = Math.min(a.bits, b.bits)
-  return equalBytes(maskBytes(a.bytes.slice(), bits), maskBytes(b.bytes.slice(), bits))
-}

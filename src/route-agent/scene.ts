@@ -4,9 +4,10 @@
 import type { Interfaces, NetworkInterface } from '../host/interfaces.ts'
 import type { Endpoint, FamilyAddresses } from '../kube/resources/endpoint.ts'
 import type { Node } from '../kube/resources/node.ts'
-import { type Address, equalBytes, type Family, type Prefix } from '../net/address.ts'
+import { type Address, equalBytes, type Family } from '../net/address.ts'
+import { hostPrefix, isLinkLocal, overlaps } from '../net/prefix.ts'
 import { overlayDevice } from './overlay.ts'
-import { type AgentProblem, overlaps, type Remote } from './remotes.ts'
+import type { AgentProblem, Remote } from './remotes.ts'
 import type { AgentSettings } from './settings.ts'
 
 export interface AgentWorld {
@@ -80,14 +81,6 @@ export function familyAddress(
   return family === 4 ? ipv4 : ipv6
 }
 
-export function hostPrefix(address: Address): Prefix {
-  return { ...address, bits: address.bytes.length * 8 }
-}
-
 function holds({ addresses }: NetworkInterface, { bytes }: Address): boolean {
   return addresses.some(({ address }) => equalBytes(address.bytes, bytes))
-}
-
-function isLinkLocal({ family, bytes }: Address): boolean {
-  return family === 6 && bytes[0] === 0xfe && (bytes[1] & 0xc0) === 0x80
 }

@@ -73,7 +73,8 @@ export function agentSettings(
   submariner?: Submariner,
 ): AgentSettings | undefined {
   const clusterId = textOf('clusterId', flags, environment) ?? submariner?.clusterId
-  const clusterCidrs = cidrsOf('clusterCidr', flags, environment) ?? submariner?.clusterCidrs
+  const clusterCidrs =
+    cidrsOf('clusterCidr', flags, environment) ?? found(submariner, 'clusterCidrs')
   if (clusterId === undefined || clusterCidrs === undefined) return undefined
   const problem = clusterIdProblem(clusterId)
   if (problem !== undefined) throw badSetting('clusterId', problem)
@@ -84,13 +85,23 @@ export function agentSettings(
     nodeName: nodeNameOf(flags, environment, machine),
     hostname: textOf('hostname', flags, environment) ?? machine.hostname,
     clusterCidrs,
-    serviceCidrs: cidrsOf('serviceCidr', flags, environment) ?? submariner?.serviceCidrs ?? [],
+    serviceCidrs:
+      cidrsOf('serviceCidr', flags, environment) ?? found(submariner, 'serviceCidrs') ?? [],
     globalCidrs: cidrsOf('globalCidr', flags, environment) ?? submariner?.globalCidrs ?? [],
     networkPlugin: textOf('networkPlugin', flags, environment) ?? 'generic',
     isHealthCheckEnabled:
       health === '' ? (submariner?.healthCheck?.isEnabled ?? true) : isTrue(health),
     version: machine.version,
   }
+}
+
+/** Where the resource leaves it open, its status says what was found. */
+function found(
+  submariner: Submariner | undefined,
+  name: 'clusterCidrs' | 'serviceCidrs',
+): readonly Prefix[] | undefined {
+  const said = submariner?.[name]
+  return said?.length === 0 ? (submariner?.status?.[name] ?? said) : said
 }
 
 /** As Go's strconv.ParseBool, in what people write. */

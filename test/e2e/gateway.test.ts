@@ -57,8 +57,14 @@ for (const [name, options] of worlds) {
       /^submariner_connections\{.*remote_cluster="west".*status="connected"\} 1$/m,
     )
     assert.match(metrics, /^submariner_connection_latency_seconds\{.*\} 0\.\d+$/m)
-    const problems = JSON.parse(await world.http(east, '/problems')) as { items: unknown[] }
-    assert.deepEqual(problems.items, [])
+    let problems = ''
+    await eventually(
+      async () => {
+        problems = await world.http(east, '/problems')
+        return (JSON.parse(problems) as { items: unknown[] }).items.length === 0
+      },
+      () => problems,
+    )
   })
 }
 

@@ -125,4 +125,10 @@ test('tables that are refused are a problem, and others are tried at once', asyn
   link.want(device(2))
   await eventually(() => link.isInForce)
   assert.deepEqual(link.problems(), [])
+  path.refusal = new GatewayError('EADDRINUSE', 'UDP port 4501 is in use')
+  link.want(device(3))
+  await eventually(() => link.problems().length === 1)
+  // As they are: nothing is to be posted, and nothing is wrong.
+  link.want(device(2))
+  await eventually(() => link.problems().length === 0)
 })

@@ -84,6 +84,22 @@ test('a Gateway that cannot be written is a problem, and goes on being tried', a
   await eventually(() => haState(server) === 'active' && report.problems().length === 0)
 })
 
+test('a Gateway that is refused like one of a race is a problem in the end, and asked for with pauses', async context => {
+  const server = await start(context)
+  let posts = 0
+  server.fault = ({ method }) => {
+    if (method !== 'POST') return undefined
+    posts++
+    return { kind: 'status', status: 409 }
+  }
+  const parts = { client: fakeClient(server), clock: systemClock, log: testLog() }
+  const report = new GatewayReport(parts)
+  context.after(() => report.stop({ removes: false }))
+  report.show(gateway('active'))
+  await eventually(() => report.problems().length === 1)
+  assert.equal(posts, 2)
+})
+
 test('whatever somebody has written in the place of our Gateway gives way', async context => {
   const server = await start(context)
   const kind = server.objects.find('submariner.io', 'v1', 'gateways')

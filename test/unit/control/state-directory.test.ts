@@ -5,6 +5,8 @@ import { type TestContext, test } from 'node:test'
 import { StateDirectory } from '../../../src/control/state-directory.ts'
 import { clusterType } from '../../../src/kube/resources/cluster.ts'
 import { endpointType } from '../../../src/kube/resources/endpoint.ts'
+import { submarinerType } from '../../../src/kube/resources/submariner.ts'
+import { gatewayOf } from '../../support/control-world.ts'
 import { temporaryDirectory } from '../../support/temporary.ts'
 
 const metadata = (name: string) => ({
@@ -48,6 +50,32 @@ test('a cluster that has left keeps its key, and neither settings nor others', c
   assert.deepEqual(again.remembered(), { clusters: [], endpoints: [] })
   assert.equal(again.submariner(), undefined)
   assert.deepEqual(again.problems(), [])
+})
+
+test('settings are written again when they are others, not when their status is', context => {
+  const { path, state } = open(context)
+  const file = join(path, 'submariner.json')
+  const keep = (clusterId: string, resourceVersion: string) => {
+    const parsed = submarinerType.parse({
+      metadata: { name: 'submariner', namespace: 'ns', uid: 'u', resourceVersion },
+      spec: {
+        ...{ broker: 'k8s', brokerK8sApiServer: 'x:1', brokerK8sRemoteNamespace: 'ns' },
+        ...{ clusterID: clusterId, namespace: 'ns', clusterCIDR: '', serviceCIDR: '' },
+        ...{ natEnabled: false, debug: false, ceIPSecDebug: false },
+      },
+      status: { clusterCIDR: '10.1.0.0/16' },
+    })
+    assert.ok(parsed.ok && parsed.value.status !== undefined)
+    const gateways = [gatewayOf(`node-${resourceVersion}`)]
+    state.keepSubmariner({ ...parsed.value, status: { ...parsed.value.status, gateways } })
+    return readFileSync(file, 'utf8')
+  }
+  const first = keep('east', '1')
+  assert.match(first, /10\.1\.0\.0/)
+  writeFileSync(file, '')
+  assert.equal(keep('east', '2'), '')
+  assert.match(keep('west', '3'), /west/)
+  assert.equal(StateDirectory.open(path).submariner()?.clusterId, 'west')
 })
 
 test('what was kept is there after a restart, for nobody else to read', context => {

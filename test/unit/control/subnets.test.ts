@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import {
-  contains,
-  overlaps,
-  publishedSubnets,
-  reservedSubnets,
-  SubnetBook,
-} from '../../../src/control/subnets.ts'
+import { publishedSubnets, reservedSubnets, SubnetBook } from '../../../src/control/subnets.ts'
 import { formatPrefix, maskBytes, type Prefix, parsePrefix } from '../../../src/net/address.ts'
+import { contains, overlaps } from '../../../src/net/prefix.ts'
 import { prefixes, texts } from '../../support/control-world.ts'
 
 test('what others can reach: services, then pods; with Globalnet the global CIDRs for IPv4', () => {

@@ -41,8 +41,8 @@ test('it ends when its own Node is ready, and not before', async context => {
   }).then(ended => {
     code = ended
   })
-  await eventually(() => server.watchesOpen === 1)
-  assert.deepEqual(lines, ['waits for node n1 to be ready'])
+  await eventually(() => lines.length === 1 && server.watchesOpen === 1)
+  assert.deepEqual(lines, ['waiting: Node n1 is not ready'])
   assert.equal(code, undefined)
   server.objects.update(node, undefined, 'n1', withReady('n1', 'True'), 'main')
   server.deliver()

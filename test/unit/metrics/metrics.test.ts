@@ -111,6 +111,8 @@ test('what has gone is gone at the next scrape', async () => {
   const { text } = await metricsText({ ...view, gateway: passive, datapath: undefined })
   assert.doesNotMatch(text, /remote_cluster|hawser_drops_total/)
   assert.match(text, /^hawser_datapath_up 0$/m)
+  // No row of 0 that is about nobody.
+  assert.doesNotMatch(text, /^submariner_connection/m)
   const nothing = { gateway: undefined, datapath: undefined, problems: [] }
   assert.match((await metricsText({ ...view, ...nothing })).text, /^hawser_active 1$/m)
 })

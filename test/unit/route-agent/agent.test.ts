@@ -7,6 +7,7 @@ import { nodeType } from '../../../src/kube/resources/node.ts'
 import type { RouteAgent } from '../../../src/kube/resources/route-agent.ts'
 import { Signal } from '../../../src/kube/signal.ts'
 import { Store } from '../../../src/kube/store.ts'
+import type { WatchStatus } from '../../../src/kube/watch-state.ts'
 import { systemClock } from '../../../src/net/clock.ts'
 import { GatewayError } from '../../../src/net/errors.ts'
 import { Agent } from '../../../src/route-agent/agent.ts'
@@ -16,12 +17,19 @@ import { eventually } from '../../support/eventually.ts'
 
 function start(context: TestContext) {
   const changed = new Signal()
-  const endpoints = new Store(endpointType)
-  const nodes = new Store(nodeType)
+  const faults = { apply: '', save: '', watch: '' }
+  const status = (): WatchStatus =>
+    faults.watch === ''
+      ? { state: 'synced', sinceMs: 0 }
+      : {
+          ...{ state: 'retrying', sinceMs: 0, attempts: 1, nextTryMs: 0 },
+          ...{ error: faults.watch, hint: undefined },
+        }
+  const endpoints = Object.assign(new Store(endpointType), { status })
+  const nodes = Object.assign(new Store(nodeType), { status })
   const applied: NodePlan[] = []
   const lines: string[] = []
   const saved: RouteAgent[] = []
-  const faults = { apply: '', save: '' }
   const agent = new Agent({
     settings,
     network: {
@@ -71,6 +79,23 @@ test('before both lists were read nothing is touched', async context => {
     saved.at(-1)?.remotes.map(({ endpoint }) => endpoint.clusterId),
     ['c2'],
   )
+})
+
+test('an API that is away is said once, before the first list and after it', async context => {
+  const { changed, endpoints, nodes, lines, saved, faults, raw } = start(context)
+  faults.watch = 'nobody answers'
+  changed.raise()
+  await eventually(() => lines.length > 0)
+  assert.deepEqual(lines, ['nobody answers'])
+  faults.watch = ''
+  endpoints.replace(raw)
+  nodes.replace([])
+  changed.raise()
+  await eventually(() => saved.length > 0)
+  faults.watch = 'it has gone'
+  changed.raise()
+  await eventually(() => lines.at(-1) === 'it has gone')
+  assert.equal(saved.at(-1)?.failure, '')
 })
 
 test('what fails is said once, tried again, and written into the status', async context => {

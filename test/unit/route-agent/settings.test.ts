@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { submarinerType } from '../../../src/kube/resources/submariner.ts'
-import { formatPrefix } from '../../../src/net/address.ts'
+import { formatPrefix, parsePrefix } from '../../../src/net/address.ts'
 import { agentSettings, isTrue, nodeNameOf } from '../../../src/route-agent/settings.ts'
 import { goldenObjects, parsed } from '../../support/golden-objects.ts'
 
@@ -45,6 +45,13 @@ test('flags stand before the environment, and that before the resource', () => {
   const fromResource = agentSettings({}, {}, machine, resource)
   assert.equal(fromResource?.clusterId, resource.clusterId)
   assert.deepEqual(fromResource?.clusterCidrs, resource.clusterCidrs)
+  const status = resource.status && {
+    ...resource.status,
+    clusterCidrs: [parsePrefix('10.9.0.0/16')],
+  }
+  assert.ok(status !== undefined)
+  const open = agentSettings({}, {}, machine, { ...resource, clusterCidrs: [], status })
+  assert.deepEqual(open?.clusterCidrs.map(formatPrefix), ['10.9.0.0/16'])
   assert.equal(agentSettings({}, stock, machine, resource)?.clusterId, 'c1')
   const flags = { clusterId: 'c7', clusterCidr: '10.7.0.0/16', nodeName: 'n7', hostname: 'h7' }
   const settings = agentSettings(flags, stock, machine, resource)
