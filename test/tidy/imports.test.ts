@@ -178,7 +178,6 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'node:sqlite': ['apiserver'],
   'prom-client': ['metrics'],
   'node:tls': ['kube'],
-  rfc6902: ['apiserver'],
   selfsigned: ['apiserver'],
   'typebox/schema': ['apiserver'],
   yaml: ['apiserver', 'broker', 'cli', 'lab'],
