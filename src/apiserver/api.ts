@@ -96,9 +96,9 @@ export class Api {
     }
   }
 
-  /** Whether somebody is known by these credentials: strangers send no bodies. */
-  knows(authorization: string): boolean {
-    return this.#userOf(authorization) !== undefined
+  /** Who is known by these credentials; '' for a stranger. */
+  nameOf(authorization: string): string {
+    return this.#userOf(authorization)?.user.name ?? ''
   }
 
   /** The kinds that changed since the last call: whose watches have something to read. */
