@@ -40,16 +40,17 @@ export class Controllers {
         this.#accounts.follow(change)
         this.#pending.push(change)
       }
-      const [first] = this.#pending
+      const first = this.#pending.shift()
       if (first === undefined) return changed
       try {
         this.#follow(first)
-        this.#pending.shift()
       } catch (error) {
-        if (error instanceof LogError) return changed
-        if (!(error instanceof Refusal)) throw error
+        if (error instanceof LogError) {
+          this.#pending.unshift(first)
+          return changed
+        }
         // Somebody's own object stands in the way, or a quota: the next change is another try.
-        this.#pending.shift()
+        if (!(error instanceof Refusal)) throw error
       }
     }
   }
