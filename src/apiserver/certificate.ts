@@ -4,7 +4,7 @@
 // and is loaded for that alone.
 
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 
@@ -74,8 +74,8 @@ async function kept(
 /** Whole or not at all, whenever the process ends. */
 export function writePrivate(file: string, text: string): void {
   const draft = `${file}.new`
-  writeFileSync(draft, text, { mode: 0o600, flush: true })
-  chmodSync(draft, 0o600)
+  rmSync(draft, { force: true })
+  writeFileSync(draft, text, { mode: 0o600, flag: 'wx', flush: true })
   renameSync(draft, file)
 }
 
