@@ -62,10 +62,13 @@ export class Controllers {
       this.#emptied(nameOf(body))
       if (this.#hasSlices) this.#slice(nameOf(body), '')
     }
+    const uids = new Set<string>()
+    for (const name of this.#kinds.names)
+      for (const { body } of store.all(name)) uids.add(uidOf(body))
     for (const kind of this.#kinds.all) {
       for (const { key, body } of store.list(resourceName(kind))) {
         const owners = ownersOf(body)
-        if (owners.length > 0 && owners.every(uid => !this.#isThere(uid))) this.#remove(kind, key)
+        if (owners.length > 0 && !owners.some(uid => uids.has(uid))) this.#remove(kind, key)
       }
     }
     for (const { key, body } of store.list('secrets')) {

@@ -167,7 +167,8 @@ export class ApiServer {
   #send(request: IncomingMessage, response: ServerResponse, answer: ApiAnswer): void {
     switch (answer.kind) {
       case 'text': {
-        for (const warning of answer.warnings) {
+        // Clients take 16 KiB of headers.
+        for (const warning of answer.warnings.slice(0, 20)) {
           response.appendHeader('Warning', `299 - ${quoted(warning)}`)
         }
         sendText(response, answer.status, answer.contentType, answer.text)
@@ -301,6 +302,6 @@ async function readBody(
 
 /** As a quoted string of a header (RFC 9110 5.6.4), in ASCII. */
 function quoted(text: string): string {
-  const plain = text.replace(/[^\x20-\x7e]/g, '?').slice(0, 1000)
+  const plain = text.replace(/[^\x20-\x7e]/g, '?').slice(0, 300)
   return `"${plain.replace(/["\\]/g, '\\$&')}"`
 }
