@@ -62,9 +62,7 @@ export class Controllers {
       this.#emptied(nameOf(body))
       if (this.#hasSlices) this.#slice(nameOf(body), '')
     }
-    const uids = new Set<string>()
-    for (const name of this.#kinds.names)
-      for (const { body } of store.all(name)) uids.add(uidOf(body))
+    const uids = this.#uids()
     for (const kind of this.#kinds.all) {
       for (const { key, body } of store.list(resourceName(kind))) {
         const owners = ownersOf(body)
@@ -115,24 +113,28 @@ export class Controllers {
   /** Deletes what had this object for its last owner. */
   #collect(owner: Body): void {
     const uid = uidOf(owner)
+    let uids: ReadonlySet<string> | undefined
     for (const kind of this.#kinds.all) {
       const owned = [...this.#objects.store.all(resourceName(kind))].filter(
         ({ body }) => ownersOf(body).includes(uid) && !isDeleting(body),
       )
       for (const { key, body } of owned) {
-        const isLast = ownersOf(body).every(other => other === uid || !this.#isThere(other))
+        uids ??= this.#uids()
+        const isGone = (other: string) => other === uid || uids?.has(other) === false
+        // One that goes with this one takes along what it owns itself.
+        const isLast = ownersOf(body).every(isGone)
         if (isLast) this.#remove(kind, key)
       }
     }
   }
 
-  #isThere(uid: string): boolean {
-    return this.#kinds.all.some(kind => {
-      for (const { body } of this.#objects.store.all(resourceName(kind))) {
-        if (uidOf(body) === uid) return true
-      }
-      return false
-    })
+  /** Of all objects. */
+  #uids(): ReadonlySet<string> {
+    const uids = new Set<string>()
+    for (const name of this.#kinds.names) {
+      for (const { body } of this.#objects.store.all(name)) uids.add(uidOf(body))
+    }
+    return uids
   }
 
   #remove(kind: Kind, key: string): void {

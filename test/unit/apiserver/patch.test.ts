@@ -146,6 +146,24 @@ test('strategic merge patches', () => {
   assert.throws(() => strategicMerge(service, keyless, mergeKeys), { code: 400 })
 })
 
+test('long lists take no longer than their length', () => {
+  const names = (from: number) => Array.from({ length: 100_000 }, (_, i) => `x/${from + i}`)
+  const owners = (from: number) => names(from).map(uid => ({ uid, name: uid }))
+  const keys = configMapKind.mergeKeys
+  const body = { metadata: { finalizers: names(0), ownerReferences: owners(0) } }
+  const patch = {
+    metadata: {
+      ...{ finalizers: names(50_000), ownerReferences: owners(50_000) },
+      '$deleteFromPrimitiveList/finalizers': names(100_000),
+    },
+  }
+  // Items looked up one by one would take minutes.
+  const { metadata } = strategicMerge(body, patch, keys) as typeof body
+  assert.equal(new Set(metadata.finalizers).size, 100_000)
+  assert.equal(metadata.ownerReferences.length, 150_000)
+  assert.deepEqual(metadata.ownerReferences.slice(0, 100_000), owners(0))
+})
+
 test('what is within a container is merged by keys of its own', () => {
   const env = (...names: readonly string[]) => names.map(name => ({ name, value: name }))
   const pod = { spec: { containers: [{ name: 'one', env: env('a', 'b') }, { name: 'two' }] } }
