@@ -40,20 +40,12 @@ export class Accounts {
   /** Whose token it is, and the hash that it is known by; undefined for nobody's. */
   userOf(token: string): { readonly user: User; readonly hash: string } | undefined {
     const hash = hashOf(token)
-    const secret = this.#store.get('secrets', this.#tokens.get(hash) ?? '')
-    if (secret === undefined) return undefined
-    const account = this.#accountOf(secret.body)
-    if (
-      account === undefined ||
-      textAt(secret.body, 'metadata', 'annotations', accountUid) !== uidOf(account)
-    ) {
-      return undefined
-    }
-    return { hash, user: this.#userOf(account) }
+    const account = this.#accountBy(hash)
+    return account === undefined ? undefined : { hash, user: this.#userOf(account) }
   }
 
   isKnown(hash: string): boolean {
-    return this.#tokens.has(hash)
+    return this.#accountBy(hash) !== undefined
   }
 
   /** A token Secret, filled; what its writer has put in place of a token does not count. */
@@ -110,6 +102,15 @@ export class Accounts {
   #index(key: string, body: Body): void {
     const token = tokenIn(body)
     if (token !== '' && !isDeleting(body)) this.#tokens.set(hashOf(token), key)
+  }
+
+  /** That of a token, unless it is on its way out or another one of that name. */
+  #accountBy(hash: string): Body | undefined {
+    const secret = this.#store.get('secrets', this.#tokens.get(hash) ?? '')?.body
+    const account = secret === undefined ? undefined : this.#accountOf(secret)
+    if (account === undefined) return undefined
+    const isIts = textAt(secret, 'metadata', 'annotations', accountUid) === uidOf(account)
+    return isIts ? account : undefined
   }
 
   #accountOf(secret: Body): Body | undefined {

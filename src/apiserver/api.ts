@@ -96,9 +96,9 @@ export class Api {
     }
   }
 
-  /** Whether somebody is known by these credentials: strangers send no bodies. */
-  knows(authorization: string): boolean {
-    return this.#userOf(authorization) !== undefined
+  /** Who is known by these credentials; '' for a stranger. */
+  nameOf(authorization: string): string {
+    return this.#userOf(authorization)?.user.name ?? ''
   }
 
   /** The kinds that changed since the last call: whose watches have something to read. */
@@ -113,17 +113,27 @@ export class Api {
     return this.#accounts.isKnown(tokenHash)
   }
 
-  /** Makes or keeps an object, without asking who wants it: what a server makes at its start. */
+  /**
+   * Makes an object or keeps the one that is there, with the `spec` that is wanted, without asking who wants
+   * it: what a server makes at its start.
+   */
   ensure(kindName: string, namespace: string, body: Body): Body {
     const kind = this.kinds.get(kindName)
     if (kind === undefined) throw new Error(`no kind ${kindName}`)
     const name = String((body['metadata'] as Body)['name'])
     const found = this.objects.find(kind, namespace, name)
-    if (found !== undefined) return found.body
-    const target: Target = { kind, namespace, name: '', part: 'main' }
+    const { spec } = body
+    if (found !== undefined && spec === undefined) return found.body
+    const target = { kind, namespace, name: found === undefined ? '' : name, part: 'main' } as const
     const query = new URLSearchParams({ fieldValidation: 'Strict' })
-    const contentType = 'application/json'
-    this.#writing.create({ target, user: system, query, contentType, body: JSON.stringify(body) })
+    const shared = { target, user: system, query }
+    if (found === undefined) {
+      const contentType = 'application/json'
+      this.#writing.create({ ...shared, contentType, body: JSON.stringify(body) })
+    } else {
+      const contentType = 'application/merge-patch+json'
+      this.#writing.patch({ ...shared, contentType, body: JSON.stringify({ spec }) })
+    }
     this.#followUp()
     return this.objects.get(kind, namespace, name).body
   }

@@ -1,6 +1,6 @@
 // What a broker holds from its first start on: its namespace, the PSK of the clusterset, the account that
-// joins members, the Broker, and the books of the ranges, switched off. What is there stays as it is, so
-// each start says the same of an unchanged broker.
+// joins members, the Broker, and the books of the ranges, switched off. What is there stays as it is, but for
+// the Broker, which says what the flags of this start say.
 
 import { randomBytes } from 'node:crypto'
 import type { BrokerInfo } from '../kube/broker-info.ts'
@@ -39,10 +39,7 @@ export function setUpBroker(api: Api, setup: BrokerSetup): BrokerInfo {
   api.ensure('brokers.submariner.io', namespace, {
     ...own('Broker', objectName.broker),
     apiVersion: 'submariner.io/v1alpha1',
-    spec: {
-      components,
-      ...(customDomains.length === 0 ? {} : { defaultCustomDomains: customDomains }),
-    },
+    spec: { components, defaultCustomDomains: customDomains },
   })
   return {
     brokerUrl: url,

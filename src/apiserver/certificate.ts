@@ -3,8 +3,8 @@
 // end is near, another one is made under the same CA: no client notices. The library that makes them takes 20 MB
 // and is loaded for that alone.
 
-import { X509Certificate } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 
@@ -34,7 +34,13 @@ export async function serverCertificate(
     () => true,
     () => makeAuthority(nowMs),
   )
-  const isGood = (pem: string) => isGoodFor(new X509Certificate(pem), names, nowMs)
+  const { publicKey } = new X509Certificate(authority.certificate)
+  const isGood = ({ certificate, key }: Pair) => {
+    const there = new X509Certificate(certificate)
+    // The CA may have been made anew, and the key for a certificate that was not written any more.
+    const isOurs = there.verify(publicKey) && there.checkPrivateKey(createPrivateKey(key))
+    return isOurs && isGoodFor(there, names, nowMs)
+  }
   const server = await kept(directory, 'server', isGood, () => makeServer(authority, names, nowMs))
   return { ca: authority.certificate, ...server }
 }
@@ -47,7 +53,7 @@ interface Pair {
 async function kept(
   directory: string,
   name: string,
-  isGood: (certificate: string) => boolean,
+  isGood: (pair: Pair) => boolean,
   make: () => Promise<Pair>,
 ): Promise<Pair> {
   const files = { certificate: join(directory, `${name}.crt`), key: join(directory, `${name}.key`) }
@@ -56,7 +62,7 @@ async function kept(
       certificate: readFileSync(files.certificate, 'utf8'),
       key: readFileSync(files.key, 'utf8'),
     }
-    if (isGood(pair.certificate)) return pair
+    if (isGood(pair)) return pair
   }
   const made = await make()
   // The key first: a certificate without its key would be taken for a whole pair.
@@ -68,8 +74,8 @@ async function kept(
 /** Whole or not at all, whenever the process ends. */
 export function writePrivate(file: string, text: string): void {
   const draft = `${file}.new`
-  writeFileSync(draft, text, { mode: 0o600, flush: true })
-  chmodSync(draft, 0o600)
+  rmSync(draft, { force: true })
+  writeFileSync(draft, text, { mode: 0o600, flag: 'wx', flush: true })
   renameSync(draft, file)
 }
 

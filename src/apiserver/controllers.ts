@@ -40,16 +40,17 @@ export class Controllers {
         this.#accounts.follow(change)
         this.#pending.push(change)
       }
-      const [first] = this.#pending
+      const first = this.#pending.shift()
       if (first === undefined) return changed
       try {
         this.#follow(first)
-        this.#pending.shift()
       } catch (error) {
-        if (error instanceof LogError) return changed
-        if (!(error instanceof Refusal)) throw error
+        if (error instanceof LogError) {
+          this.#pending.unshift(first)
+          return changed
+        }
         // Somebody's own object stands in the way, or a quota: the next change is another try.
-        this.#pending.shift()
+        if (!(error instanceof Refusal)) throw error
       }
     }
   }
@@ -61,10 +62,11 @@ export class Controllers {
       this.#emptied(nameOf(body))
       if (this.#hasSlices) this.#slice(nameOf(body), '')
     }
+    const uids = this.#uids()
     for (const kind of this.#kinds.all) {
       for (const { key, body } of store.list(resourceName(kind))) {
         const owners = ownersOf(body)
-        if (owners.length > 0 && owners.every(uid => !this.#isThere(uid))) this.#remove(kind, key)
+        if (owners.length > 0 && !owners.some(uid => uids.has(uid))) this.#remove(kind, key)
       }
     }
     for (const { key, body } of store.list('secrets')) {
@@ -111,24 +113,28 @@ export class Controllers {
   /** Deletes what had this object for its last owner. */
   #collect(owner: Body): void {
     const uid = uidOf(owner)
+    let uids: ReadonlySet<string> | undefined
     for (const kind of this.#kinds.all) {
       const owned = [...this.#objects.store.all(resourceName(kind))].filter(
         ({ body }) => ownersOf(body).includes(uid) && !isDeleting(body),
       )
       for (const { key, body } of owned) {
-        const isLast = ownersOf(body).every(other => other === uid || !this.#isThere(other))
+        uids ??= this.#uids()
+        const isGone = (other: string) => other === uid || uids?.has(other) === false
+        // One that goes with this one takes along what it owns itself.
+        const isLast = ownersOf(body).every(isGone)
         if (isLast) this.#remove(kind, key)
       }
     }
   }
 
-  #isThere(uid: string): boolean {
-    return this.#kinds.all.some(kind => {
-      for (const { body } of this.#objects.store.all(resourceName(kind))) {
-        if (uidOf(body) === uid) return true
-      }
-      return false
-    })
+  /** Of all objects. */
+  #uids(): ReadonlySet<string> {
+    const uids = new Set<string>()
+    for (const name of this.#kinds.names) {
+      for (const { body } of this.#objects.store.all(name)) uids.add(uidOf(body))
+    }
+    return uids
   }
 
   #remove(kind: Kind, key: string): void {

@@ -109,8 +109,8 @@ function ownerCauses(owners: readonly unknown[]): Cause[] {
 export function changeCauses(before: Body, after: Body): Cause[] {
   const [old, new_] = [metaOf(before), metaOf(after)]
   if (old['deletionTimestamp'] === undefined) return []
-  const had = listAt(old, 'finalizers')
-  const added = listAt(new_, 'finalizers').filter(entry => !had.includes(entry))
+  const had = new Set(listAt(old, 'finalizers'))
+  const added = listAt(new_, 'finalizers').filter(entry => !had.has(entry))
   if (added.length === 0) return []
   const why = `no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`
   return [forbiddenValue('metadata.finalizers', why)]

@@ -100,6 +100,7 @@ export class Objects {
     if (this.store.count(resourceName(kind)) >= quota.objects) {
       throw forbidden(kind, name, `exceeded quota: there are ${quota.objects} of them`)
     }
+    this.#checkSize(kind, body, undefined)
     return this.#put(kind, body, isDry)
   }
 
@@ -138,6 +139,7 @@ export class Objects {
       if (isDry) return before
       return this.store.remove(resourceName(kind), before.key)
     }
+    this.#checkSize(kind, body, before)
     return this.#put(kind, body, isDry)
   }
 
@@ -160,12 +162,18 @@ export class Objects {
 
   #put(kind: Kind, body: Body, isDry: boolean): Revision {
     const key = keyOf(namespaceOf(body), nameOf(body))
-    if (this.store.size(resourceName(kind)) > quota.characters) {
-      const mib = quota.characters / 1024 / 1024
-      throw forbidden(kind, nameOf(body), `exceeded quota: all of them have more than ${mib} MiB`)
-    }
     if (isDry) return revisionOf(key, this.store.version, body)
     return this.store.put(resourceName(kind), key, body)
+  }
+
+  /** When all together are too much, none grows: what is there stays of use, and can go. */
+  #checkSize(kind: Kind, body: Body, before: Revision | undefined): void {
+    if (this.store.size(resourceName(kind)) <= quota.characters) return
+    const isLonger = ({ key, version, text }: Revision) =>
+      revisionOf(key, version, body).text.length > text.length
+    if (before !== undefined && !isLonger(before)) return
+    const mib = quota.characters / 1024 / 1024
+    throw forbidden(kind, nameOf(body), `exceeded quota: all of them have more than ${mib} MiB`)
   }
 }
 

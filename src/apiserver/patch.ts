@@ -1,14 +1,12 @@
 // The three patches: JSON merge patch (RFC 7386), JSON patch (RFC 6902), and strategic merge for the
 // built-in kinds, by the table of lists that are merged and the fields that tell their items apart.
 
-import { applyPatch, type Operation } from 'rfc6902'
 import { isRecord } from '../kube/errors.ts'
 import type { Body } from './body.ts'
+import { jsonPatched } from './json-patch.ts'
 import type { Kind } from './kind.ts'
 import { badRequest, Refusal } from './refusal.ts'
 import { strategicMerge } from './strategic-merge.ts'
-
-const operationsMost = 10_000
 
 /** The object as the patch wants it; the given one is left as it is. Throws Refusal. */
 export function patched(kind: Kind, body: Body, patch: unknown, contentType: string): Body {
@@ -16,7 +14,7 @@ export function patched(kind: Kind, body: Body, patch: unknown, contentType: str
     case 'application/merge-patch+json':
       return mergePatched(body, asBody(patch))
     case 'application/json-patch+json':
-      return jsonPatched(body, patch)
+      return asBody(jsonPatched(body, patch))
     case 'application/strategic-merge-patch+json':
       if (kind.isCustom) break
       return asBody(strategicMerge(body, asBody(patch), kind.mergeKeys))
@@ -40,27 +38,6 @@ function mergePatched(body: Body, patch: Body): Body {
     else result[name] = isRecord(value) ? mergePatched(isRecord(old) ? old : {}, value) : value
   }
   return result
-}
-
-function jsonPatched(body: Body, patch: unknown): Body {
-  if (!Array.isArray(patch) || !patch.every(isOperation)) {
-    throw badRequest('a JSON patch is a list of operations with op and path')
-  }
-  if (patch.length > operationsMost) {
-    const most = `The allowed maximum operations in a JSON patch is ${operationsMost}`
-    throw new Refusal('RequestEntityTooLarge', `${most}, got ${patch.length}`)
-  }
-  const copy = structuredClone(body)
-  const failure = applyPatch(copy, patch).find(result => result !== null)
-  if (failure === undefined) return asBody(copy)
-  const why = 'the server rejected our request due to an error in our request'
-  throw new Refusal('Invalid', `${why}: ${failure.message}`, {})
-}
-
-function isOperation(value: unknown): value is Operation {
-  if (!isRecord(value) || typeof value['op'] !== 'string') return false
-  const pointers = [value['path'], value['from'] ?? '']
-  return pointers.every(pointer => typeof pointer === 'string' && /^$|^\//.test(pointer))
 }
 
 function asBody(value: unknown): Body {

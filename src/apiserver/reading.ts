@@ -105,9 +105,11 @@ function formOf(kind: Kind, { query, accept, nowMs }: ReadOptions, listMeta: Bod
 /** Which state a list shows, and behind which key it goes on. */
 function startOf(store: Store, query: URLSearchParams): { version: number; after: string } {
   const token = text(query, 'continue')
-  if (token !== '') return parseContinue(token)
-  const version = wholeNumber(query, 'resourceVersion')
+  const from = token === '' ? undefined : parseContinue(token)
+  const version = from?.version ?? wholeNumber(query, 'resourceVersion')
+  // Of a store that was put back.
   if (version > store.version) throw expired(version, store.version)
+  if (from !== undefined) return from
   const isExact = query.get('resourceVersionMatch') === 'Exact'
   return { version: isExact ? version : store.version, after: '' }
 }

@@ -8,7 +8,6 @@ export type Reason =
   | ('BadRequest' | 'Unauthorized' | 'Forbidden' | 'NotFound' | 'MethodNotAllowed')
   | ('NotAcceptable' | 'AlreadyExists' | 'Conflict' | 'Expired' | 'RequestEntityTooLarge')
   | ('UnsupportedMediaType' | 'Invalid' | 'TooManyRequests' | 'InternalError')
-  | 'ServiceUnavailable'
 
 const codes: Readonly<Record<Reason, number>> = {
   BadRequest: 400,
@@ -25,7 +24,6 @@ const codes: Readonly<Record<Reason, number>> = {
   Invalid: 422,
   TooManyRequests: 429,
   InternalError: 500,
-  ServiceUnavailable: 503,
 }
 
 /** What is wrong with a field. */

@@ -31,6 +31,7 @@ export interface RunOptions {
   readonly report: (line: string) => void
   readonly bookmarkMs?: number
   readonly watchesMost?: number
+  readonly heldBytesMost?: number
 }
 
 export interface RunningApi {
@@ -58,11 +59,12 @@ export async function runApi(options: RunOptions): Promise<RunningApi> {
       random: (bytes: number) => randomBytes(bytes),
     }
     const api = new Api({ kinds, log, around, brokerNamespace, serviceCidrs, ca })
-    const { bookmarkMs, watchesMost } = options
+    const { bookmarkMs, watchesMost, heldBytesMost } = options
     const server = new ApiServer({
       ...{ api, certificate, host, port, report },
       ...(bookmarkMs === undefined ? {} : { bookmarkMs }),
       ...(watchesMost === undefined ? {} : { watchesMost }),
+      ...(heldBytesMost === undefined ? {} : { heldBytesMost }),
     })
     const bound = await server.listen()
     const close = async () => {

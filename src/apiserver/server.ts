@@ -6,6 +6,7 @@ import { createServer, type Server } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Api, ApiAnswer } from './api.ts'
 import type { ServerCertificate } from './certificate.ts'
+import { Holdings } from './holdings.ts'
 import { Refusal, resourceName } from './refusal.ts'
 import { WatchStream } from './watch-stream.ts'
 
@@ -21,6 +22,7 @@ export interface ServerOptions {
   readonly bookmarkMs?: number
   /** Of one user. */
   readonly watchesMost?: number
+  readonly heldBytesMost?: number
 }
 
 export const limits = {
@@ -28,6 +30,8 @@ export const limits = {
   connections: 8192,
   /** Of one user, unless it is told otherwise. */
   watches: 1000,
+  /** Of one user: bodies that come in and answers that wait to be read. */
+  heldBytes: 64 * 1024 * 1024,
   requestMs: 60_000,
   headersMs: 20_000,
   handshakeMs: 20_000,
@@ -49,6 +53,7 @@ export class ApiServer {
   readonly #server: Server
   readonly #streams = new Map<string, Set<WatchStream>>()
   readonly #watchesOf = new Map<string, number>()
+  readonly #holdings: Holdings
   #bookmarks: NodeJS.Timeout | undefined
   #isClosing = false
 
@@ -56,6 +61,7 @@ export class ApiServer {
     const { api, certificate } = options
     this.#api = api
     this.#options = options
+    this.#holdings = new Holdings(options.heldBytesMost ?? limits.heldBytes)
     this.#server = createServer(
       {
         cert: certificate.certificate,
@@ -127,22 +133,33 @@ export class ApiServer {
     const url = request.url ?? '/'
     const [path = '', query = ''] = splitAt(url, '?')
     const { headers, method = 'GET' } = request
-    const isKnown = this.#api.knows(headers.authorization ?? '')
-    const body = await readBody(request, isKnown ? limits.bodyBytes : 0)
+    const user = this.#api.nameOf(headers.authorization ?? '')
+    const holdings = this.#holdings
+    let held = 0
+    const hold = (bytes: number) => {
+      held += bytes
+      holdings.add(user, bytes)
+    }
+    response.on('close', () => holdings.add(user, -held))
+    const most = user === '' ? 0 : limits.bodyBytes
+    const body = await readBody(request, most, bytes => {
+      hold(bytes)
+      return !holdings.isFull(user)
+    })
     if (response.destroyed) return
-    if (body === undefined) {
-      const why = `Request entity too large: limit is ${limits.bodyBytes}`
+    if (body === 'too-long' || holdings.isFull(user)) {
       // What is left of a body is not read.
       response.setHeader('Connection', 'close')
-      refuse(response, isKnown ? new Refusal('RequestEntityTooLarge', why) : stranger)
+      refuse(response, refusalFor(user, body === 'too-long'))
       return
     }
     const answer = this.#api.handle({
-      ...{ method, path, query: new URLSearchParams(query), body },
+      ...{ method, path, query: new URLSearchParams(query), body: body.toString() },
       accept: headers.accept ?? '',
       contentType: headers['content-type'] ?? '',
       authorization: headers.authorization ?? '',
     })
+    if (answer.kind === 'text') hold(answer.text.length)
     this.#send(request, response, answer)
     this.deliver()
   }
@@ -150,7 +167,8 @@ export class ApiServer {
   #send(request: IncomingMessage, response: ServerResponse, answer: ApiAnswer): void {
     switch (answer.kind) {
       case 'text': {
-        for (const warning of answer.warnings) {
+        // Clients take 16 KiB of headers.
+        for (const warning of answer.warnings.slice(0, 20)) {
           response.appendHeader('Warning', `299 - ${quoted(warning)}`)
         }
         sendText(response, answer.status, answer.contentType, answer.text)
@@ -191,6 +209,7 @@ export class ApiServer {
     this.#streams.set(resource, streams.add(stream))
     const seconds = Math.min(answer.timeoutSeconds || limits.watchSeconds, limits.watchSeconds)
     const timer = setTimeout(() => {
+      stream.pump()
       stream.bookmark(this.#api.store.version)
       stream.end()
     }, seconds * 1000)
@@ -224,7 +243,15 @@ export class ApiServer {
   }
 }
 
-const stranger = new Refusal('Unauthorized', 'Unauthorized')
+function refusalFor(user: string, isTooLong: boolean): Refusal {
+  if (user === '') return new Refusal('Unauthorized', 'Unauthorized')
+  if (isTooLong) {
+    const why = `Request entity too large: limit is ${limits.bodyBytes}`
+    return new Refusal('RequestEntityTooLarge', why)
+  }
+  const why = `${user} has too much under way that is not sent or not read`
+  return new Refusal('TooManyRequests', why, { retryAfterSeconds: 1 })
+}
 
 const streamHeaders = { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache, private' }
 
@@ -253,21 +280,28 @@ function splitAt(text: string, sign: string): [string, string] {
   return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]
 }
 
-/** Undefined: too long. */
-async function readBody(request: IncomingMessage, bytesMost: number): Promise<string | undefined> {
-  if (Number(request.headers['content-length'] ?? 0) > bytesMost) return undefined
+/** `take`: whether there is room for so many bytes more; where there is not, the rest is not read. */
+async function readBody(
+  request: IncomingMessage,
+  bytesMost: number,
+  take: (bytes: number) => boolean,
+): Promise<Buffer | 'too-long'> {
+  if (Number(request.headers['content-length'] ?? 0) > bytesMost) return 'too-long'
   const chunks: Buffer[] = []
   let bytes = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  // The connection stays, so that the answer says why.
+  const parts: AsyncIterable<Buffer> = request.iterator({ destroyOnReturn: false })
+  for await (const chunk of parts) {
     bytes += chunk.length
-    if (bytes > bytesMost) return undefined
+    if (bytes > bytesMost) return 'too-long'
     chunks.push(chunk)
+    if (!take(chunk.length)) break
   }
-  return Buffer.concat(chunks).toString()
+  return Buffer.concat(chunks)
 }
 
 /** As a quoted string of a header (RFC 9110 5.6.4), in ASCII. */
 function quoted(text: string): string {
-  const plain = text.replace(/[^\x20-\x7e]/g, '?').slice(0, 1000)
+  const plain = text.replace(/[^\x20-\x7e]/g, '?').slice(0, 300)
   return `"${plain.replace(/["\\]/g, '\\$&')}"`
 }

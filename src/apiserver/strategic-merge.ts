@@ -44,28 +44,31 @@ function mergedList(old: unknown, patch: readonly unknown[], keys: Keys, path: s
   if (key === '') return inOrder([...new Set([...before, ...patch])], patch, before, key)
   const isReplaced = patch.some(item => isRecord(item) && item['$patch'] === 'replace')
   const result = isReplaced ? [] : [...before]
+  const places = placesOf(result, key)
   for (const item of patch) {
     if (!isRecord(item)) throw badRequest(`${path}: expected objects in the list`)
     if (item['$patch'] === 'replace') continue
     const value = item[key]
     if (value === undefined) throw badRequest(`${path}: an item has no merge key ${key}`)
-    const at = result.findIndex(each => isRecord(each) && each[key] === value)
+    const at = places.get(value)
     if (item['$patch'] === 'delete') {
-      if (at >= 0) result.splice(at, 1)
+      if (at !== undefined) result[at] = undefined
+      places.delete(value)
       continue
     }
-    const there = at >= 0 && isRecord(result[at]) ? (result[at] as Body) : {}
-    const merged = strategicMerge(there, item, keys, path)
-    if (at >= 0) result[at] = merged
-    else result.push(merged)
+    const there = at === undefined ? undefined : result[at]
+    const merged = strategicMerge(isRecord(there) ? there : {}, item, keys, path)
+    if (at === undefined) places.set(value, result.push(merged) - 1)
+    else result[at] = merged
   }
-  return inOrder(result, patch, before, key)
+  const left = result.filter(item => item !== undefined)
+  return inOrder(left, patch, before, key)
 }
 
 function deletePrimitives(result: Record<string, unknown>, patch: Body): void {
   for (const [name, values] of directives(patch, '$deleteFromPrimitiveList/')) {
-    const list = result[name]
-    if (Array.isArray(list)) result[name] = list.filter(value => !values.includes(value))
+    const [list, gone] = [result[name], new Set(values)]
+    if (Array.isArray(list)) result[name] = list.filter(value => !gone.has(value))
   }
 }
 
@@ -79,20 +82,41 @@ function inOrder(
   live: readonly unknown[],
   key: string | undefined,
 ): unknown[] {
-  const idOf = (item: unknown) => (key && isRecord(item) ? item[key] : item)
-  const [places, former] = [order.map(idOf), live.map(idOf)]
-  const isNamed = (item: unknown) => places.includes(idOf(item))
-  const rankIn = (ids: readonly unknown[]) => (a: unknown, b: unknown) =>
-    ids.indexOf(idOf(a)) - ids.indexOf(idOf(b))
-  const named = list.filter(isNamed).sort(rankIn(places))
+  const [wanted, former] = [placesOf(order, key), placesOf(live, key)]
+  const rankIn = (places: Places) => (a: unknown, b: unknown) =>
+    (places.get(idOf(a, key)) ?? -1) - (places.get(idOf(b, key)) ?? -1)
+  const isNamed = (item: unknown) => wanted.has(idOf(item, key))
+  const named = list.filter(isNamed).sort(rankIn(wanted))
   const others = list.filter(item => !isNamed(item)).sort(rankIn(former))
   const result: unknown[] = []
-  while (named.length > 0 && others.length > 0) {
-    const [other, next] = [others[0], named[0]].map(item => former.indexOf(idOf(item)))
-    const isBefore = other >= 0 && next >= 0 && other < next
-    result.push(isBefore ? others.shift() : named.shift())
+  let taken = 0
+  for (const item of named) {
+    const next = former.get(idOf(item, key))
+    for (; next !== undefined && taken < others.length; taken++) {
+      const other = former.get(idOf(others[taken], key))
+      if (other === undefined || other > next) break
+      result.push(others[taken])
+    }
+    result.push(item)
   }
-  return [...result, ...named, ...others]
+  return [...result, ...others.slice(taken)]
+}
+
+/** Where an item is first: lists of strangers are long, and each of their items is looked up. */
+type Places = Map<unknown, number>
+
+function placesOf(list: readonly unknown[], key: string | undefined): Places {
+  const places: Places = new Map()
+  for (const [i, item] of list.entries()) {
+    const id = idOf(item, key)
+    if (!places.has(id)) places.set(id, i)
+  }
+  return places
+}
+
+/** What tells an item from the others. */
+function idOf(item: unknown, key: string | undefined): unknown {
+  return key && isRecord(item) ? item[key] : item
 }
 
 function directives(patch: Body, prefix: string): [string, readonly unknown[]][] {

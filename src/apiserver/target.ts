@@ -29,7 +29,8 @@ export function parseTarget(kinds: Kinds, path: string): Target {
   if (isWithin ? !kind.namespaced || namespace === '' : kind.namespaced && name !== '') {
     throw noSuchPath()
   }
-  if (sub !== '' && (sub !== 'status' || !kind.hasStatus)) throw noSuchPath()
+  const hasPart = sub === 'status' && name !== '' && kind.hasStatus
+  if (sub !== '' && !hasPart) throw noSuchPath()
   return { kind, namespace, name, part: sub === 'status' ? 'status' : 'main' }
 }
 

@@ -179,9 +179,17 @@ async function leaveImport(broker: KubeClient, found: Raw, clusterId: string): P
   const others = entries.filter(id => id !== clusterId)
   const isStamped = stamp in found.meta.annotations
   if (others.length === entries.length && !isStamped) return
-  const { name, namespace } = found.meta
+  const { name, namespace, uid, resourceVersion } = found.meta
   if (others.length === 0) {
-    await remove(broker, serviceImports, { name, namespace })
+    try {
+      await broker.delete(serviceImports, { name, namespace }, { uid, resourceVersion })
+    } catch (error) {
+      if (kubeCodeOf(error) === 'NOT_FOUND') return
+      if (kubeCodeOf(error) !== 'CONFLICT') throw error
+      // Perhaps another cluster exports the service since it was read.
+      const now = await lookUp(broker, serviceImports, { name, namespace })
+      if (now !== undefined) await leaveImport(broker, now.value, clusterId)
+    }
     return
   }
   if (others.length < entries.length) {

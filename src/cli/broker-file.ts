@@ -1,7 +1,7 @@
 // The join file on disk. It holds secrets: mode 0600 from its first byte on, and what was there before is
 // kept beside it under the name that stock gives it.
 
-import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { type BrokerInfo, formatBrokerInfo, parseBrokerInfo } from '../kube/broker-info.ts'
 import { exitCode, GatewayError } from '../net/errors.ts'
 
@@ -48,9 +48,9 @@ export function writeBrokerFile(path: string, info: BrokerInfo, now: Date): stri
       .replace(/\.\d+Z$/, 'Z')
       .replaceAll(':', '_')}`
     const fresh = `${path}.new`
-    writeFileSync(fresh, text, { mode: 0o600 })
-    // The mode above is for a file that is made; this one may have been left by a failure.
-    chmodSync(fresh, 0o600)
+    // One that a failure has left may have another mode, or lead elsewhere.
+    rmSync(fresh, { force: true })
+    writeFileSync(fresh, text, { mode: 0o600, flag: 'wx', flush: true })
     if (before !== undefined) renameSync(path, backup)
     renameSync(fresh, path)
     return before === undefined ? undefined : backup

@@ -6,17 +6,16 @@
 import { join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { type LogLevel, logLevels, processLog } from '../daemon/log.ts'
-import { formatBrokerInfo } from '../kube/broker-info.ts'
 import { isDnsLabel, objectName } from '../kube/names.ts'
 import { systemClock } from '../net/clock.ts'
 import { exitCode, GatewayError } from '../net/errors.ts'
 import { evictCommand } from './broker-evict.ts'
+import { defaultBrokerFile, writeBrokerFile } from './broker-file.ts'
 import { openDescriptor } from './datapath.ts'
 import { output } from './output.ts'
 import {
   announceReady,
   hostOf,
-  keepFormer,
   type ListenAddress,
   parseListen,
   serverNames,
@@ -101,13 +100,10 @@ type Running = Awaited<ReturnType<typeof import('../apiserver/running.ts').runAp
 async function writeFiles({ api, ca }: Running, flags: Flags, url: string): Promise<string> {
   const { setUpBroker } = await import('../apiserver/broker-setup.ts')
   const { writeKubeconfig } = await import('../apiserver/running.ts')
-  const { writePrivate } = await import('../apiserver/certificate.ts')
   const { data, components, customDomain: customDomains = [], brokerNamespace: namespace } = flags
   const info = setUpBroker(api, { namespace, url, components, customDomains, ca })
-  const file = resolve(flags.writeInfo ?? join(data, 'broker-info.subm'))
-  const text = `${formatBrokerInfo(info)}\n`
-  const former = keepFormer(file, text, new Date(systemClock.wallMs()))
-  writePrivate(file, text)
+  const file = resolve(flags.writeInfo ?? join(data, defaultBrokerFile))
+  const former = writeBrokerFile(file, info, new Date(systemClock.wallMs()))
   if (former !== undefined) say('note', `the former join file is ${former}`)
   const token = new TextDecoder().decode(info.token.token)
   writeKubeconfig(kubeconfigOf(flags), { server: url, ca, token, namespace })

@@ -1,7 +1,7 @@
 // What the commands that serve an API have in common: where they listen, what they are called by, how they
 // say that they serve, and how they end.
 
-import { closeSync, existsSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, writeSync } from 'node:fs'
 import { hostname, networkInterfaces } from 'node:os'
 import { InvalidArgumentError } from 'commander'
 import { formatAddress, parseAddress } from '../net/address.ts'
@@ -72,18 +72,6 @@ export function hostOf(url: string): string {
     exit: exitCode.usage,
     hint: '--public-url https://broker.example.com:6443',
   })
-}
-
-/** A file that is about to be written anew is kept beside it, when it says something else. */
-export function keepFormer(file: string, text: string, now: Date): string | undefined {
-  if (!existsSync(file) || readFileSync(file, 'utf8') === text) return undefined
-  const stamp = now
-    .toISOString()
-    .replace(/\.\d+Z$/, 'Z')
-    .replaceAll(':', '_')
-  const former = `${file}.${stamp}`
-  renameSync(file, former)
-  return former
 }
 
 /** Says `ready` there; a reader that is gone is no reason to end. */

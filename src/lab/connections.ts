@@ -62,11 +62,15 @@ async function missingCables(lab: Lab): Promise<readonly string[]> {
 /** Nodes without routes to some other cluster, in words. */
 async function missingRoutes(lab: Lab): Promise<readonly string[]> {
   const { clusterPlans } = lab.plan
-  const found = await forEachOf(clusterPlans, 4, async cluster => {
-    const others = clusterPlans.filter(other => other !== cluster)
-    const agents = await objectsOf(lab, cluster, routeAgentType)
-    return nodesOf(cluster).flatMap(({ hostname }) => missingOn(hostname, agents, namesOf(others)))
-  })
+  const found = await forEachOf(clusterPlans, 4, cluster =>
+    orWhyNot(async () => {
+      const others = clusterPlans.filter(other => other !== cluster)
+      const agents = await objectsOf(lab, cluster, routeAgentType)
+      return nodesOf(cluster).flatMap(({ hostname }) =>
+        missingOn(hostname, agents, namesOf(others)),
+      )
+    }),
+  )
   return found.flat()
 }
 
@@ -87,12 +91,19 @@ export function missingOn(
 
 async function brokenOf(lab: Lab, cluster: ClusterPlan): Promise<readonly string[]> {
   const others = lab.plan.clusterPlans.filter(other => other !== cluster)
-  try {
+  return orWhyNot(async () => {
     const gateways = await objectsOf(lab, cluster, gatewayType)
     const broken = brokenAmong(cluster.name, gateways, namesOf(others))
     if (gateways.length > 0 || broken.length === 0) return broken
     const said = lastWordsOf(lab.sandbox, cluster.gateway.space, 'gateway')
     return [`${broken[0]}${said === '' ? '' : `; its log ends with: ${said}`}`]
+  })
+}
+
+/** An API that does not answer, or not in time, is one more thing that is not as it should be. */
+export async function orWhyNot(look: () => Promise<readonly string[]>): Promise<readonly string[]> {
+  try {
+    return await look()
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error
     return [error.message]

@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { gatewayType } from '../kube/resources/gateway.ts'
 import { endpointsOfBroker, objectsOf } from './api.ts'
-import { brokenConnections } from './connections.ts'
+import { brokenConnections, orWhyNot } from './connections.ts'
 import { killDaemon } from './daemon.ts'
 import { brokerDaemonName, brokerPort, startBroker } from './daemons.ts'
 import { labCommandLine } from './hints.ts'
@@ -13,7 +13,8 @@ import type { Lab } from './lab.ts'
 import type { Outcome, Proof } from './proof.ts'
 import { type Place, page, ping, unreached } from './proof-reach.ts'
 import { throughput } from './proof-throughput.ts'
-import { mustRunIn, runIn } from './sandbox.ts'
+import { isAlive, mustRunIn, runIn } from './sandbox.ts'
+import { mustFindLab } from './state.ts'
 import { brokerAddress, brokerSpace, type ClusterPlan } from './topology.ts'
 
 /** Gateways write what they say every five seconds. */
@@ -29,14 +30,18 @@ async function brokerAway(lab: Lab): Promise<Outcome> {
   const isThere = await killDaemon(lab.sandbox, brokerSpace, brokerDaemonName)
   if (!isThere) return failed(lab, 'there was no broker to stop')
   const stoppedAtMs = Date.now()
-  const during = await whileAway(lab, stoppedAtMs)
-  // It comes back whatever has been found.
-  await startBroker(lab.sandbox)
+  let during: Outcome
+  try {
+    during = await whileAway(lab, stoppedAtMs)
+  } finally {
+    // It comes back whatever has been found.
+    await startBroker(lab.sandbox)
+  }
   if (!during.holds) return during
   const startedAtMs = performance.now()
-  const left = await until(() => missingAtBroker(lab), returnLimitMs)
+  const left = await until(lab, () => missingAtBroker(lab), returnLimitMs)
   if (left.length > 0) return failed(lab, `the broker is back, and ${left[0]}`)
-  const broken = await until(() => brokenConnections(lab), saidLimitMs)
+  const broken = await until(lab, () => brokenConnections(lab), saidLimitMs)
   if (broken.length > 0) return failed(lab, `after the broker came back: ${broken[0]}`)
   const seconds = ((performance.now() - startedAtMs) / 1000).toFixed(1)
   const figures = `${during.figures}; back again, all gateways follow it after ${seconds} s`
@@ -54,7 +59,7 @@ async function whileAway(lab: Lab, stoppedAtMs: number): Promise<Outcome> {
   if (!fetched.holds) return fetched
   const flowed = await throughput(lab, 1)
   if (!flowed.holds) return flowed
-  const silent = await until(() => silentSince(lab, stoppedAtMs), saidLimitMs)
+  const silent = await until(lab, () => silentSince(lab, stoppedAtMs), saidLimitMs)
   if (silent.length > 0)
     return unreached(lab, from, `no gateway of ${silent[0]} has said anything since`)
   const [broken] = await brokenConnections(lab)
@@ -105,12 +110,14 @@ async function missingAtBroker(lab: Lab): Promise<readonly string[]> {
 
 /** Looks until nothing is left or the time is up; gives what is left. */
 async function until(
+  { sandbox, plan }: Lab,
   look: () => Promise<readonly string[]>,
   limitMs: number,
 ): Promise<readonly string[]> {
   const deadline = performance.now() + limitMs
   for (;;) {
-    const left = await look()
+    if (!isAlive(sandbox)) mustFindLab(plan.name)
+    const left = await orWhyNot(look)
     if (left.length === 0 || performance.now() > deadline) return left
     await delay(100)
   }

@@ -27,6 +27,7 @@ export interface ServedApi extends RunningApi {
 export interface ServedOptions {
   readonly bookmarkMs?: number
   readonly watchesMost?: number
+  readonly heldBytesMost?: number
   readonly directory?: string
   readonly port?: number
 }

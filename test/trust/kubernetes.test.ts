@@ -105,14 +105,20 @@ for (const attempt of [...attempts, ...roleAttempts]) {
   test(titleOf(attempt), async () => (await started()).check(attempt))
 }
 
+interface PolicyStatus {
+  readonly status?: { readonly typeChecking?: { readonly expressionWarnings?: unknown[] } }
+}
+
 test('the API server finds nothing to warn of in the policies', async () => {
   const broker = await started()
   const path = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies'
   for (const name of ['hawser-broker-owned', 'hawser-broker-imports']) {
-    const { status } = (await broker.admin.ok('GET', `${path}/${name}`)) as {
-      readonly status?: { readonly typeChecking?: { readonly expressionWarnings?: unknown[] } }
+    const look = async () => {
+      const { status } = (await broker.admin.ok('GET', `${path}/${name}`)) as PolicyStatus
+      return status?.typeChecking
     }
-    assert.deepEqual(status?.typeChecking?.expressionWarnings ?? [], [])
+    await eventually(async () => (await look()) !== undefined)
+    assert.deepEqual((await look())?.expressionWarnings ?? [], [])
   }
 })
 

@@ -48,6 +48,8 @@ const controllers = [
   'clusterrole-aggregation-controller',
   ...['serviceaccount-controller', 'serviceaccount-token-controller'],
   ...['endpointslice-controller', 'endpointslice-mirroring-controller'],
+  // Says in a policy's status what its expressions get wrong.
+  'validatingadmissionpolicy-status-controller',
 ]
 
 export class ApiServer {

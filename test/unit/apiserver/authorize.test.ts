@@ -1,6 +1,7 @@
 // Roles, tokens and the trust rule, through the API without HTTP.
 
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { roleAnnotation } from '../../../src/apiserver/accounts.ts'
 import { cluster, meta } from '../../support/api-contract/check.ts'
@@ -85,6 +86,11 @@ const attempts: readonly (readonly [
   [403, 'GET', `${core}/serviceaccounts`],
   [403, 'POST', `${core}/configmaps`, { metadata: { name: 'x' } }],
   [200, 'GET', `/apis/submariner.io/v1alpha1/namespaces/${ns}/brokers`],
+  [404, 'GET', `/apis/multicluster.x-k8s.io/v1alpha1/namespaces/${ns}/serviceimports//status`],
+  [403, 'GET', `${core}%2F/secrets/cluster-east-token`],
+  [403, 'GET', `${core}/secrets/cluster-east-token%2F..%2Fcluster-west-token`],
+  [404, 'GET', `/API/v1/namespaces/${ns}/secrets/cluster-west-token`],
+  [404, 'GET', `//api/v1/namespaces/${ns}/secrets/cluster-west-token`],
   [403, 'GET', '/apis/submariner.io/v1/clusters'],
   [403, 'GET', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'],
   [200, 'GET', `/api/v1/namespaces/${ns}`],
@@ -149,6 +155,18 @@ test('a token ends with its Secret, and a new Secret has another one', () => {
   const again = broker.account(ns, 'cluster-east')
   assert.notEqual(again, east)
   assert.equal(broker.call('GET', clusters, undefined, { token: again }).status, 200)
+})
+
+test('a token ends when its account is to go, though a finalizer holds that', () => {
+  const { broker, west } = brokerOfTwo()
+  const clusters = `${submariner}/clusters`
+  const account = `${core}/serviceaccounts/cluster-west`
+  const hash = createHash('sha256').update(west).digest('base64')
+  broker.call('PATCH', account, { metadata: { finalizers: ['test/held'] } })
+  assert.equal(broker.api.isKnown(hash), true)
+  assert.equal(broker.call('DELETE', account).status, 200)
+  assert.equal(broker.call('GET', clusters, undefined, { token: west }).status, 401)
+  assert.equal(broker.api.isKnown(hash), false)
 })
 
 test('an account that is made anew does not take over the token of the former one', () => {

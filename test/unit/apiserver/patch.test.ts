@@ -55,6 +55,16 @@ test('JSON patches', () => {
       422,
     ],
     [[{ op: 'other', path: '/x' }], 422],
+    [[{ op: 'replace', path: '/a/0', value: 7 }], { ...body, a: [7, 2] }],
+    [[{ op: 'replace', path: '', value: { x: 1 } }], { x: 1 }],
+    [[{ op: 'remove', path: '/a/1' }], { ...body, a: [1] }],
+    [[{ op: 'add', path: '/a/3', value: 1 }], 422],
+    [[{ op: 'add', path: '/a/01', value: 1 }], 422],
+    [[{ op: 'add', path: '/a' }], 422],
+    [[{ op: 'copy', from: '/b', path: '/b/e' }], { ...body, b: { c: 'd', e: { c: 'd' } } }],
+    [[{ op: 'move', from: '/b', path: '/b/e' }], 422],
+    [[{ op: 'add', path: '/b/~1~01', value: 1 }], { ...body, b: { c: 'd', '/~1': 1 } }],
+    [[{ op: 'add', path: '/constructor', value: 1 }], { ...body, constructor: 1 }],
     [[{ op: 'add', path: 'x', value: 1 }], 400],
     [[{ path: '/x' }], 400],
     [{ op: 'add' }, 400],
@@ -67,6 +77,22 @@ test('JSON patches', () => {
   }
   const many = Array.from({ length: 10_001 }, () => ({ op: 'test', path: '/a', value: [1, 2] }))
   assert.throws(() => patched(configMapKind, body, many, json), { code: 413 })
+})
+
+test('a JSON patch reaches nothing but the object', () => {
+  const body = { list: [1], text: 'x' }
+  const inherited = ['/toString/x', '/list/push/x', '/constructor/prototype/x', '/text/length/x']
+  for (const path of [...inherited, '/__proto__/x', '/__proto__']) {
+    const patch = [{ op: 'add', path, value: 1 }]
+    assert.throws(() => patched(configMapKind, body, patch, json), { code: 422 }, path)
+  }
+  const functions = [Object.prototype.toString, Array.prototype.push, Object.prototype]
+  assert.ok(functions.every(each => !('x' in each)))
+})
+
+test('copies within a JSON patch are limited: thirty of them are a thousand million', () => {
+  const doubling = Array.from({ length: 30 }, (_, i) => ({ op: 'copy', from: '', path: `/${i}` }))
+  assert.throws(() => patched(configMapKind, { a: 'b' }, doubling, json), { code: 413 })
 })
 
 const ports = (...list: readonly (readonly [string, number])[]) =>
@@ -118,6 +144,24 @@ test('strategic merge patches', () => {
   }
   const keyless = { spec: { ports: [{ name: 'x' }] } }
   assert.throws(() => strategicMerge(service, keyless, mergeKeys), { code: 400 })
+})
+
+test('long lists take no longer than their length', () => {
+  const names = (from: number) => Array.from({ length: 100_000 }, (_, i) => `x/${from + i}`)
+  const owners = (from: number) => names(from).map(uid => ({ uid, name: uid }))
+  const keys = configMapKind.mergeKeys
+  const body = { metadata: { finalizers: names(0), ownerReferences: owners(0) } }
+  const patch = {
+    metadata: {
+      ...{ finalizers: names(50_000), ownerReferences: owners(50_000) },
+      '$deleteFromPrimitiveList/finalizers': names(100_000),
+    },
+  }
+  // Items looked up one by one would take minutes.
+  const { metadata } = strategicMerge(body, patch, keys) as typeof body
+  assert.equal(new Set(metadata.finalizers).size, 100_000)
+  assert.equal(metadata.ownerReferences.length, 150_000)
+  assert.deepEqual(metadata.ownerReferences.slice(0, 100_000), owners(0))
 })
 
 test('what is within a container is merged by keys of its own', () => {

@@ -1,9 +1,9 @@
 // What HTTP adds: limits, watches that are cut, an end in order, certificates that stay.
 
 import assert from 'node:assert/strict'
-import { X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { statSync } from 'node:fs'
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect } from 'node:tls'
@@ -86,6 +86,8 @@ test('who follows from before the history lists anew', async context => {
   const token = Buffer.from(JSON.stringify({ version: Number(resourceVersion), after: '' }))
   const page = await second.call('GET', `${maps}?limit=1&continue=${token.toString('base64url')}`)
   refusedWith(page, 410, 'Expired')
+  const later = Buffer.from(JSON.stringify({ version: 999_999, after: '' })).toString('base64url')
+  refusedWith(await second.call('GET', `${maps}?continue=${later}`), 410, 'Expired')
   const future = await second.watch(`${maps}?watch=true&resourceVersion=999999`)
   assert.equal((await future.next())?.object['code'], 410)
 })
@@ -117,6 +119,48 @@ test('a user has no more watches than the limit, and gets others for those that 
   await eventually(() => served.server.watchesOpen === 0)
 })
 
+test('who does not read answers gets no more of them, and the others do', async context => {
+  const served = await serveApi(context, 'broker', { heldBytesMost: 1_000_000 })
+  const member = ensureAccount(served.api, ns, 'cluster-east')
+  const raw = rawOf(served)
+  context.after(() => raw.close())
+  const path = `/apis/submariner.io/v1/namespaces/${ns}/clusters`
+  // Together more than the kernel keeps for a connection; one is less than the limit.
+  for (let number = 0; number < 12; number++) {
+    const many = Array.from({ length: 50_000 }, (_, i) => `10.${number}.${i >> 8}.0/24`)
+    const large = cluster(`large-${number}`)
+    const spec = { ...(large['spec'] as object), cluster_cidr: many }
+    await raw.ok('POST', path, { ...large, spec })
+  }
+  const socket = connect({ port: served.port, host: '127.0.0.1', ca: served.ca })
+  await once(socket, 'secureConnect')
+  socket.pause()
+  const head = `GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${member}\r\n\r\n`
+  socket.write(head.repeat(2))
+  const own = () => raw.call('GET', `${path}?limit=1`, undefined, { token: member })
+  await eventually(async () => (await own()).status === 429)
+  assert.equal((await raw.call('GET', path)).status, 200)
+  socket.destroy()
+  await eventually(async () => (await own()).status === 200)
+})
+
+test('a body that is too long is answered, though it is not read', async context => {
+  const served = await serveApi(context, 'broker')
+  const raw = rawOf(served)
+  context.after(() => raw.close())
+  const text = 'x'.repeat(4 * 1024 * 1024)
+  const socket = connect({ port: served.port, host: '127.0.0.1', ca: served.ca })
+  context.after(() => socket.destroy())
+  socket.on('error', () => undefined)
+  await once(socket, 'secureConnect')
+  socket.write(
+    `POST ${maps} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${served.token}\r\n` +
+      `Transfer-Encoding: chunked\r\n\r\n${text.length.toString(16)}\r\n${text}`,
+  )
+  const [answer] = (await once(socket, 'data')) as [Buffer]
+  assert.match(answer.toString(), /^HTTP\/1\.1 413 /)
+})
+
 test('a certificate stays until a name is asked for that it does not have', async context => {
   const directory = join(temporaryDirectory(context), 'tls')
   const now = Date.now()
@@ -131,6 +175,17 @@ test('a certificate stays until a name is asked for that it does not have', asyn
   assert.equal(certificate.checkHost('broker.example'), 'broker.example')
   assert.equal(certificate.checkIP('::1'), '::1')
   assert.equal(certificate.checkIP('127.0.0.1'), undefined)
+  // What another CA or key has made is no certificate of ours.
+  for (const name of ['ca.crt', 'server.key']) {
+    const before = await serverCertificate(directory, ['localhost'], now)
+    if (name === 'ca.crt') rmSync(join(directory, name))
+    else writeFileSync(join(directory, name), readFileSync(join(directory, 'ca.key')))
+    const after = await serverCertificate(directory, ['localhost'], now)
+    assert.notEqual(after.certificate, before.certificate, name)
+    const made = new X509Certificate(after.certificate)
+    assert.ok(made.verify(new X509Certificate(after.ca).publicKey), name)
+    assert.ok(made.checkPrivateKey(createPrivateKey(after.key)), name)
+  }
   const old = now + 4.5 * 365 * 24 * 3600 * 1000
   const third = await serverCertificate(directory, ['localhost'], old)
   assert.notEqual(third.certificate, second.certificate)

@@ -169,9 +169,17 @@ test('kill -9 at any time loses nothing that was acknowledged', async context =>
     const served = await serve(context, directory)
     await check(served.raw)
     const before = total
-    const writers = [0, 1, 2].map(writer => write(served.raw, writer).catch(() => undefined))
+    let failure: unknown
+    const writers = [0, 1, 2].map(writer =>
+      write(served.raw, writer).catch((error: unknown) => {
+        failure ??= error
+      }),
+    )
     // At any point in the middle of writing; not a wait for something to be done.
-    while (total < before + 5 + random() * 60) await delay(1)
+    while (total < before + 5 + random() * 60) {
+      assert.equal(failure, undefined, `seed ${seed}: a write failed before the server was killed`)
+      await delay(1)
+    }
     await served.kill()
     await Promise.all(writers)
     served.raw.close()

@@ -5,10 +5,11 @@ import { type TestContext, test } from 'node:test'
 import { evict, leave } from '../../../src/broker/leave.ts'
 import type { BrokerInfo } from '../../../src/kube/broker-info.ts'
 import { KubeClient } from '../../../src/kube/client.ts'
-import { brokerCredentials } from '../../../src/kube/credentials.ts'
+import { brokerCredentials, type Credentials } from '../../../src/kube/credentials.ts'
 import { secretType } from '../../../src/kube/resources/secret.ts'
 import { parsePrefix } from '../../../src/net/address.ts'
 import { systemClock } from '../../../src/net/clock.ts'
+import { serviceImport } from '../../support/api-contract/check.ts'
 import { type ServedApi, serveApi } from '../../support/embedded-api.ts'
 import { node, serviceCidr, startFakeCluster } from '../../support/fake-cluster.ts'
 import { joined, SeenProgress } from '../../support/membership.ts'
@@ -16,32 +17,36 @@ import { RawApi } from '../../support/raw-api.ts'
 import { pathOf } from '../../support/trust/server-broker.ts'
 import { brokerNamespace, clusterObject, endpointObject } from '../../support/trust/world.ts'
 
+function credentialsOf({ url, ca }: ServedApi, token: string): Credentials {
+  return brokerCredentials(systemClock, {
+    ...{ server: url, namespace: brokerNamespace, token, ca },
+    ...{ trustsSystemRoots: false, isInsecure: false },
+  })
+}
+
 function clientOf(context: TestContext, served: ServedApi, token: string): KubeClient {
-  const { url, ca } = served
-  const client = new KubeClient(
-    brokerCredentials(systemClock, {
-      ...{ server: url, namespace: brokerNamespace, token, ca },
-      ...{ trustsSystemRoots: false, isInsecure: false },
-    }),
-    'hawser-test',
-  )
+  const client = new KubeClient(credentialsOf(served, token), 'hawser-test')
   context.after(() => client.close())
   return client
 }
 
-test('a cluster joins it, is a member by its token alone, and leaves; another is evicted', async context => {
-  const served = await serveApi(context, 'broker')
+function infoOf({ url, token, ca }: ServedApi): BrokerInfo {
   const bytes = (text: string) => new TextEncoder().encode(text)
-  const info: BrokerInfo = {
-    brokerUrl: served.url,
+  return {
+    brokerUrl: url,
     token: {
       ...{ secretName: 'admin', namespace: brokerNamespace },
-      ...{ token: bytes(served.token), ca: bytes(served.ca) },
+      ...{ token: bytes(token), ca: bytes(ca) },
     },
     psk: bytes('psk'),
     components: ['connectivity'],
     customDomains: [],
   }
+}
+
+test('a cluster joins it, is a member by its token alone, and leaves; another is evicted', async context => {
+  const served = await serveApi(context, 'broker')
+  const info = infoOf(served)
   const broker = clientOf(context, served, served.token)
   const raw = new RawApi(served)
   context.after(() => raw.close())
@@ -88,17 +93,7 @@ test('a cluster whose own API is the embedded one joins and leaves', async conte
   const raw = new RawApi(lab)
   context.after(() => raw.close())
   const before = await raw.ok('POST', '/api/v1/nodes', node('node-1', '10.1.0.0/24'))
-  const bytes = (text: string) => new TextEncoder().encode(text)
-  const info: BrokerInfo = {
-    brokerUrl: served.url,
-    token: {
-      ...{ secretName: 'admin', namespace: brokerNamespace },
-      ...{ token: bytes(served.token), ca: bytes(served.ca) },
-    },
-    psk: bytes('psk'),
-    components: ['connectivity'],
-    customDomains: [],
-  }
+  const info = infoOf(served)
   const local = clientOf(context, lab, lab.token)
   const clients = { local, broker: clientOf(context, served, served.token) }
   const more = { serviceCidrs: [parsePrefix('10.45.0.0/16')] }
@@ -114,4 +109,28 @@ test('a cluster whose own API is the embedded one joins and leaves', async conte
   const labels = ({ metadata }: Readonly<Record<string, unknown>>) =>
     (metadata as { readonly labels?: object }).labels ?? {}
   assert.deepEqual(labels(after), labels(before))
+})
+
+test('a service that another cluster exports meanwhile stays when one is evicted', async context => {
+  const served = await serveApi(context, 'broker')
+  const raw = new RawApi(served)
+  context.after(() => raw.close())
+  const path = pathOf('serviceimports')
+  const listed = (...ids: string[]) => ({ status: { clusters: ids.map(cluster => ({ cluster })) } })
+  await raw.ok('POST', pathOf('clusters'), clusterObject('west'))
+  await raw.ok('POST', path, serviceImport('web'))
+  await raw.ok('PATCH', `${path}/web/status`, listed('west'))
+  class SlowClient extends KubeClient {
+    override async delete(...args: Parameters<KubeClient['delete']>): Promise<void> {
+      const [{ plural }] = args
+      if (plural === 'serviceimports')
+        await raw.ok('PATCH', `${path}/web/status`, listed('west', 'east'))
+      return super.delete(...args)
+    }
+  }
+  const broker = new SlowClient(credentialsOf(served, served.token), 'hawser-test')
+  context.after(() => broker.close())
+  await evict(broker, brokerNamespace, 'west', new SeenProgress())
+  const { status } = await raw.ok('GET', `${path}/web`)
+  assert.deepEqual({ status }, listed('east'))
 })

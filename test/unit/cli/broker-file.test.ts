@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { readBrokerFile, writeBrokerFile } from '../../../src/cli/broker-file.ts'
@@ -44,6 +44,11 @@ test('a file that a failure left behind does not lend its mode', context => {
   chmodSync(`${file}.new`, 0o666)
   writeBrokerFile(file, info, now)
   assert.equal(modeOf(file), 0o600)
+  const elsewhere = join(temporaryDirectory(context), 'elsewhere')
+  writeFileSync(elsewhere, 'as it was')
+  symlinkSync(elsewhere, `${file}.new`)
+  writeBrokerFile(file, { ...info, customDomains: ['x'] }, now)
+  assert.equal(readFileSync(elsewhere, 'utf8'), 'as it was')
 })
 
 test('a file that is none is named, with the next step, and never quoted', context => {
