@@ -6,7 +6,8 @@
 import { X509Certificate } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { GatewayError } from '../net/errors.ts'
 
 export interface ServerCertificate {
   /** PEM. */
@@ -65,12 +66,21 @@ async function kept(
   return made
 }
 
-/** Whole or not at all, whenever the process ends. */
+/** Whole or not at all, whenever the process ends. Throws GatewayError. */
 export function writePrivate(file: string, text: string): void {
   const draft = `${file}.new`
-  writeFileSync(draft, text, { mode: 0o600, flush: true })
-  chmodSync(draft, 0o600)
-  renameSync(draft, file)
+  try {
+    writeFileSync(draft, text, { mode: 0o600, flush: true })
+    chmodSync(draft, 0o600)
+    renameSync(draft, file)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    const folder = dirname(file)
+    throw new GatewayError('CANNOT_WRITE', `cannot write ${file}: ${why}`, {
+      hint: `df -h ${folder}; ls -ld ${folder}`,
+      cause,
+    })
+  }
 }
 
 function isGoodFor(certificate: X509Certificate, names: readonly string[], nowMs: number): boolean {
