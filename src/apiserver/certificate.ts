@@ -6,7 +6,8 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { GatewayError } from '../net/errors.ts'
 
 export interface ServerCertificate {
   /** PEM. */
@@ -71,12 +72,21 @@ async function kept(
   return made
 }
 
-/** Whole or not at all, whenever the process ends. */
+/** Whole or not at all, whenever the process ends. Throws GatewayError. */
 export function writePrivate(file: string, text: string): void {
   const draft = `${file}.new`
-  rmSync(draft, { force: true })
-  writeFileSync(draft, text, { mode: 0o600, flag: 'wx', flush: true })
-  renameSync(draft, file)
+  try {
+    rmSync(draft, { force: true })
+    writeFileSync(draft, text, { mode: 0o600, flag: 'wx', flush: true })
+    renameSync(draft, file)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    const folder = dirname(file)
+    throw new GatewayError('CANNOT_WRITE', `cannot write ${file}: ${why}`, {
+      hint: `df -h ${folder}; ls -ld ${folder}`,
+      cause,
+    })
+  }
 }
 
 function isGoodFor(certificate: X509Certificate, names: readonly string[], nowMs: number): boolean {

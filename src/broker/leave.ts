@@ -214,9 +214,7 @@ export async function evict(
     (await lookUp(broker, rawClusters, { name: clusterId, namespace })) !== undefined ||
     (await lookUp(broker, serviceAccountType, account)) !== undefined
   if (!isThere) {
-    const members = (await broker.list(clusterType, { namespace })).items.map(
-      each => each.clusterId,
-    )
+    const members = await membersOf(broker, namespace)
     throw new GatewayError(
       'ENOENT',
       `the broker ${namespace} has no member ${JSON.stringify(clusterId)}`,
@@ -224,4 +222,16 @@ export async function evict(
     )
   }
   await removeMember(broker, namespace, clusterId, true, progress)
+}
+
+/** Those whose gateway has written a Cluster, and those that have only joined. */
+async function membersOf(broker: KubeClient, namespace: string): Promise<readonly string[]> {
+  const clusters = await broker.list(clusterType, { namespace })
+  const accounts = await broker.list(serviceAccountType, { namespace })
+  const prefix = memberAccountName('')
+  const joined = accounts.items
+    .map(({ meta }) => meta.name)
+    .filter(name => name.startsWith(prefix))
+    .map(name => name.slice(prefix.length))
+  return [...new Set([...clusters.items.map(each => each.clusterId), ...joined])].sort()
 }

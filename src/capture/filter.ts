@@ -12,7 +12,7 @@
 // It differs from pcap-filter in one point: "and" binds tighter than "or". Errors tell the position.
 
 import { type Family, parseAddress, parsePort, parsePrefix } from '../net/address.ts'
-import { GatewayError } from '../net/errors.ts'
+import { exitCode, GatewayError } from '../net/errors.ts'
 import { captureLimits } from '../tables/capture.ts'
 import { dropNames } from '../tables/counters.ts'
 
@@ -248,5 +248,6 @@ function bad(text: string, at: number, what: string): GatewayError {
   const where = found === '' ? 'at its end' : `at ${JSON.stringify(found.slice(0, 40))}`
   return new GatewayError('BAD_FILTER', `filter, character ${at + 1}, ${where}: ${what}`, {
     hint: "hawser capture west 'host 10.1.0.7 and tcp port 80'",
+    exit: exitCode.usage,
   })
 }

@@ -41,7 +41,11 @@ function serve(): Command {
     )
     .requiredOption('--data <directory>', 'where it keeps its files (0700)')
     .option('--memory', 'objects in memory alone')
-    .option('--listen <address:port>', 'on loopback', parseListen, parseListen('127.0.0.1:0'))
+    .addOption(
+      new Option('--listen <address:port>', 'on loopback')
+        .argParser(parseListen)
+        .default(parseListen('127.0.0.1:0'), '127.0.0.1:0'),
+    )
     .option('--sandboxed', 'any address: the network namespace is of a lab')
     .option('--service-cidr <prefix...>', 'for ClusterIPs, the preferred family first', collected)
     .option('--broker-namespace <name>', 'where the trust rule holds', objectName.brokerNamespace)

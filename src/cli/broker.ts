@@ -51,7 +51,11 @@ function serve(): Command {
         'One process, no high availability.',
     )
     .requiredOption('--data <directory>', 'where it keeps objects, keys and the certificate (0700)')
-    .option('--listen <address:port>', 'where members reach it', parseListen, parseListen(':6443'))
+    .addOption(
+      new Option('--listen <address:port>', 'where members reach it')
+        .argParser(parseListen)
+        .default(parseListen(':6443'), ':6443'),
+    )
     .option('--public-url <url>', 'as members reach it, when that is another address')
     .option('--write-info <file>', 'the join file (default: broker-info.subm in --data)')
     .option('--broker-namespace <name>', 'of its objects', objectName.brokerNamespace)

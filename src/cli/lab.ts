@@ -108,8 +108,8 @@ function exec(where: string, command: string[], { name }: NameOption): void {
   const program = command[0] === '--' ? command.slice(1) : command
   if (program.length === 0) throw new GatewayError('USAGE', 'which program?', { exit: 2 })
   // Entering a mount namespace leaves the working directory behind.
-  const script = 'cd -- "$0" 2>/dev/null; exec "$@"'
-  const line = entered(sandbox, space, ['sh', '-c', script, process.cwd(), ...program])
+  const script = 'cd -- "$1" 2>/dev/null; shift; exec "$@"'
+  const line = entered(sandbox, space, ['sh', '-c', script, 'hawser', process.cwd(), ...program])
   // The program takes this process's place: terminal, signals and exit code are its own.
   const access = kubeconfigOf(plan, space)
   const environment = { ...process.env, ...(access === undefined ? {} : { KUBECONFIG: access }) }

@@ -99,12 +99,19 @@ const gatewayList: View = {
 
 export const views: readonly View[] = [connections, endpoints, gatewayList]
 
-/** A cable has a connection for each address family, with the subnets of that family. */
+/** A cable has a connection for each address family, with the subnets and the pings of that family. */
 function endOfEachCable(others: readonly Connection[]): readonly Connection['endpoint'][] {
   const found = new Map<string, Connection['endpoint']>()
   for (const { endpoint } of others) {
-    const before = found.get(endpoint.cableName)?.subnets ?? []
-    found.set(endpoint.cableName, { ...endpoint, subnets: [...before, ...endpoint.subnets] })
+    const before = found.get(endpoint.cableName)
+    found.set(endpoint.cableName, {
+      ...endpoint,
+      subnets: [...(before?.subnets ?? []), ...endpoint.subnets],
+      healthCheckIps: {
+        ipv4: endpoint.healthCheckIps.ipv4 ?? before?.healthCheckIps.ipv4,
+        ipv6: endpoint.healthCheckIps.ipv6 ?? before?.healthCheckIps.ipv6,
+      },
+    })
   }
   return [...found.values()]
 }

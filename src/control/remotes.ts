@@ -32,7 +32,8 @@ export function findRemotes(world: World): Remotes {
     : []
   const isBelieved = (kind: string) => (object: Resource & { readonly clusterId: string }) => {
     if (ownerOf(object) === object.clusterId) return object.clusterId !== ownId
-    problems.push(foreignLabel(kind, object))
+    // Our own Endpoint is remembered beside those of others, without a label.
+    if (isListed(world) || object.clusterId !== ownId) problems.push(foreignLabel(kind, object))
     return false
   }
   const clusters = oldestOfEach(source.clusters.filter(isBelieved('clusters')), problems)

@@ -133,7 +133,8 @@ export class Captures {
     const index = this.#parts.indices().get(name)
     if (index !== undefined) return index
     const names = [...this.#parts.indices().keys()].slice(0, 10)
-    const hint = names.length === 0 ? 'hawser apply: there are no cables yet' : names.join(', ')
+    const hint =
+      names.length === 0 ? 'hawser apply: there are no cables yet' : `one of ${names.join(', ')}`
     throw new GatewayError('ENOENT', `there is no cable ${JSON.stringify(name)}`, { hint })
   }
 

@@ -75,6 +75,7 @@ class Gateway {
       ...{ settings, log: this.log, clock: systemClock, presharedKey: new Uint8Array(32) },
       ...this.#clients,
       ...{ state: StateDirectory.open(this.#directory), publicIps: [], problems: [] },
+      submarinerNamespace: operatorNamespace,
       ...{ nodeName: `${this.#side}-1`, podName: undefined, lease: leaseTimes },
       healthCheckIntervalMs: 1000,
       connect: () => this.path.connect(),

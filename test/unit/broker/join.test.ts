@@ -416,4 +416,9 @@ test('an admin evicts a member that died, and a second time there is none', asyn
   )
   // The id is free again.
   await joined(info, 'east', clientsOf(await member(context), broker))
+  // It is a member before its gateway has written a Cluster.
+  await assert.rejects(
+    evict(broker.client, namespace, 'north', new SeenProgress()),
+    (error: GatewayError) => error.hint === 'one of east, west',
+  )
 })

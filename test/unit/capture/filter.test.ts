@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseFilter, resolveCables, startsFilter } from '../../../src/capture/filter.ts'
 import { createMatcher, type Subject } from '../../../src/capture/matcher.ts'
-import { GatewayError } from '../../../src/net/errors.ts'
+import { exitCode, GatewayError } from '../../../src/net/errors.ts'
 import { PacketView } from '../../../src/packet/packet-view.ts'
 import { drop } from '../../../src/tables/counters.ts'
 import { fragmentHeader, icmp, ipv4, ipv6, tcp, udp } from '../../support/packets.ts'
@@ -138,6 +138,7 @@ test('errors tell the position and what was expected', () => {
       () => parseFilter(text),
       (error: GatewayError) => {
         assert.equal(error.code, 'BAD_FILTER')
+        assert.equal(error.exit, exitCode.usage)
         assert.ok(error.message.includes(`character ${position},`), `${text}: ${error.message}`)
         assert.ok(error.message.includes(what), `${text}: ${error.message}`)
         return true

@@ -137,6 +137,26 @@ test('endpoints are those of both ends, gateways have a summary', async context 
   ])
 })
 
+test('an endpoint with a connection of each family has the subnets and pings of both', async context => {
+  const [ipv4, ipv6] = [
+    { subnets: ['10.2.0.0/16'], healthCheckIP: '10.2.1.1', healthCheckIPs: ['10.2.1.1'] },
+    { subnets: ['fd00:2::/48'], healthCheckIP: undefined, healthCheckIPs: ['fd00:2::1'] },
+  ]
+  const base = gateway('active', 'connected')
+  const status = base['status'] as { readonly connections: readonly Manifest[] }
+  const [connection] = status.connections
+  const connections = [ipv4, ipv6].map(family => ({
+    ...connection,
+    endpoint: { ...endpoint('west', '192.0.2.2', longName), ...family },
+  }))
+  const manifest = { ...base, status: { ...status, connections } }
+  const kubeconfig = kubeconfigOf(context, { east: await startFakeCluster(context, [manifest]) })
+  const { out } = await show('endpoints', '--kubeconfig', kubeconfig, '-o', 'json')
+  const { subnets, healthCheckIps } = JSON.parse(out).items[1]
+  assert.deepEqual(subnets, ['10.2.0.0/16', 'fd00:2::/48'])
+  assert.deepEqual(healthCheckIps, ['10.2.1.1', 'fd00:2::1'])
+})
+
 test('JSON and YAML say the same, in an envelope', async context => {
   const kubeconfig = kubeconfigOf(context, { east: await east(context) })
   const json = await show('connections', '--kubeconfig', kubeconfig, '-o', 'json')

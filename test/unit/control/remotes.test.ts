@@ -266,6 +266,13 @@ test('until the broker has been listed, what was remembered holds', () => {
   assert.deepEqual(ids({ broker: half }), ['c4'])
 })
 
+test('our own Endpoint among what was remembered is no problem', () => {
+  const ours = endpointOf(1, { meta: metaOn(brokerNamespace, 'c1-node', undefined, 1) })
+  const remembered = { clusters: [clusterOf(4)], endpoints: [endpointOf(4), ours] }
+  const broker = { clusters: unknown, endpoints: unknown }
+  assert.deepEqual(findRemotes(worldWith({ remembered, broker })).problems, [])
+})
+
 test('an empty broker that has been listed has nobody', () => {
   const remembered = { clusters: [clusterOf(4)], endpoints: [endpointOf(4)] }
   assert.deepEqual(findRemotes(worldWith({ remembered, clusters: [], endpoints: [] })).accepted, [])
