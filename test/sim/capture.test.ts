@@ -139,7 +139,9 @@ test('a capture with keys gets a new session and the key of its handshake, on bo
     assert.ok(secret >= 0, `seed ${seed}`)
     assert.equal(seen[secret].bytes.length, 32)
     // In front of the message that it made: initiation or response.
-    const made = seen.findIndex(other => other.isOutbound && [1, 2].includes(other.bytes[28]))
+    const isMessage = ({ stage: of, bytes }: (typeof seen)[number]) =>
+      of !== stage.secret && [1, 2].includes(bytes[28])
+    const made = seen.findIndex(other => other.isOutbound && isMessage(other))
     assert.ok(secret < made, `seed ${seed}: ${secret} ${made}`)
   }
   const later = pair.east.capture({ keys: false })
