@@ -112,7 +112,8 @@ test('ping and TCP are in the file as they were on the cable', async context => 
   const instants = await tshark(spaces, file, ['frame.packet_flags_direction', 'frame.time_epoch'])
   for (const direction of ['0x00000001', '0x00000002']) {
     const own = instants.filter(line => line.startsWith(direction))
-    assert.ok(own.length > 100, `${own.length} of direction ${direction}`)
+    // Pings and their answers, inside and on the wire, at least: acknowledgements are merged.
+    assert.ok(own.length >= 6, `${own.length} of direction ${direction}`)
     assert.ok(own.every(line => /\t\d+\.\d{9}$/.test(line)))
     assert.deepEqual(own, own.toSorted(), 'in the order of time')
   }
