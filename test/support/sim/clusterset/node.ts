@@ -18,8 +18,11 @@ interface Disk {
 
 /** Requests of a kind that a gateway makes all the time. */
 const usual = ['gateways.submariner.io', 'leases.coordination.k8s.io']
-/** Two writes for each other cluster, each tried eight times in ten seconds, and what else there is. */
-const requestsMost = { second: 100, tenSeconds: 250 } as const
+/**
+ * Two objects of each other cluster, each tried eight times in ten seconds; an update that meets somebody
+ * else's is a read and a write.
+ */
+const requestsMost = { second: 100, tenSeconds: 300 } as const
 
 export interface NodeParts {
   readonly cluster: SimCluster
