@@ -5,7 +5,7 @@
 import type { CidrBook } from '../kube/resources/cidr-book.ts'
 import { formatPrefix, type Prefix } from '../net/address.ts'
 import { GatewayError } from '../net/errors.ts'
-import { overlaps } from './overlap.ts'
+import { overlaps } from '../net/prefix.ts'
 
 export const defaultGlobalnetRange = '242.0.0.0/8'
 export const defaultGlobalnetSize = 65_536

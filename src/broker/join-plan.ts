@@ -7,6 +7,7 @@ import { type CidrBookKind, cidrBooks, writeCidrBook } from '../kube/resources/c
 import { configMapType } from '../kube/resources/config-map.ts'
 import { formatPrefix, type Prefix } from '../net/address.ts'
 import { GatewayError } from '../net/errors.ts'
+import { overlaps } from '../net/prefix.ts'
 import {
   type Allocation,
   allocateCidr,
@@ -17,7 +18,7 @@ import { bookOf } from './deploy.ts'
 import { type Found, findPodCidrs, findServiceCidrs, nodesSource } from './discovery.ts'
 import { lookUp } from './ensure.ts'
 import { otherOwners } from './membership.ts'
-import { overlaps, overlapsBetween } from './overlap.ts'
+import { overlapsBetween } from './overlap.ts'
 import type { Progress } from './progress.ts'
 
 export interface JoinWishes {

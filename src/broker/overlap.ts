@@ -1,18 +1,12 @@
 // Which prefixes of two clusters meet. Without Globalnet none may: a packet has one way to go.
 
 import { formatPrefix, maskBytes, type Prefix } from '../net/address.ts'
+import { contains, overlaps } from '../net/prefix.ts'
 
 /** The subnets of a cluster, with its name. */
 export interface Owner {
   readonly clusterId: string
   readonly cidrs: readonly Prefix[]
-}
-
-export function overlaps(a: Prefix, b: Prefix): boolean {
-  if (a.family !== b.family) return false
-  const bits = Math.min(a.bits, b.bits)
-  const [one, other] = [maskBytes(a.bytes.slice(), bits), maskBytes(b.bytes.slice(), bits)]
-  return one.every((byte, index) => byte === other[index])
 }
 
 /** `10.1.0.0/16 of the cluster east overlaps with 10.0.0.0/8 of the cluster west`, for each pair. */
@@ -50,10 +44,7 @@ function distinct(prefixes: readonly Prefix[]): Prefix[] {
     (a, b) => a.family - b.family || Buffer.compare(a.bytes, b.bytes) || a.bits - b.bits,
   )
   return sorted.filter(
-    (prefix, index) =>
-      !sorted
-        .slice(0, index)
-        .some(earlier => overlaps(earlier, prefix) && earlier.bits <= prefix.bits),
+    (prefix, index) => !sorted.slice(0, index).some(earlier => contains(earlier, prefix)),
   )
 }
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { rangeIn } from '../../../src/broker/discovery.ts'
-import { merged, overlaps, overlapsBetween } from '../../../src/broker/overlap.ts'
+import { merged, overlapsBetween } from '../../../src/broker/overlap.ts'
 import { formatPrefix, parsePrefix } from '../../../src/net/address.ts'
+import { overlaps } from '../../../src/net/prefix.ts'
 
 test('prefixes overlap when one lies in the other', () => {
   const rows: readonly [string, string, boolean][] = [
